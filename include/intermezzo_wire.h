@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Daemon to daemon: HTTP/1.1 over TCP, a unix socket or the pipe of an ssh
+ * session. This is the only definition of paths, frames and limits.
+ *
+ * Requests (NAME: the fileset; N, I: decimal; FID: INO.GEN in decimal):
+ *
+ *   GET  /im/1/NAME/info
+ *        200: struct im_wire_info.
+ *   GET  /im/1/NAME/kml?inc=I&from=N
+ *        200: frames, without end while both sides live: RECORDS with whole
+ *        consecutive records from N on as soon as they are durable, ALIVE
+ *        when there was none for IM_WIRE_ALIVE_S seconds. 410: N has left the
+ *        log, or lies beyond its end; resynchronise. 409: another incarnation.
+ *   GET  /im/1/NAME/snapshot?inc=I[&fid=FID]
+ *        200: frames: BEGIN, then for each directory, parents first: DIR, its
+ *        ENTRYs, DIREND; then END. With fid: that object alone as one OBJECT
+ *        or GONE, and, if it is a directory, its tree as above. The tree may
+ *        change meanwhile: replay the log from BEGIN's recno on.
+ *   POST /im/1/NAME/stat?inc=I
+ *        body: im_wire_get items (off, len ignored); 200: one OBJECT or GONE
+ *        frame per item, in order, then END.
+ *   POST /im/1/NAME/data?inc=I
+ *        body: im_wire_get items, at most IM_WIRE_GETS; 200: per item, in
+ *        order: FILE, then DATA and HOLE, then FILEEND; or GONE. Then END.
+ *        Several ranges of one file are several items.
+ *   POST /im/1/NAME/delta?inc=I&fid=FID[&dir=FID&name=HEX]
+ *        body: a librsync signature (BLAKE2) of what the client has, at most
+ *        IM_WIRE_SIG_MAX; 200: FILE, DELTA frames (a librsync delta),
+ *        FILEEND, END; or GONE, END.
+ *   GET  /im/1/NAME/sums?inc=I&fid=FID&block=BYTES[&dir=FID&name=HEX]
+ *        200: FILE, SUMS frames: XXH3-128 of each block of the file (the last
+ *        may be short), FILEEND, END; or GONE, END.
+ *   GET  /im/1/NAME/sig?inc=I&fid=FID&block=BYTES[&dir=FID&name=HEX]
+ *        200: FILE, SIG frames (a librsync signature of the server's file),
+ *        FILEEND, END; or GONE, END.
+ *
+ * A FID may be out of the server's cache; dir and name (hex) are where the
+ * client believes it to be, and are only a hint: the server checks that what
+ * it finds there has the FID, and that it lies within the fileset.
+ *
+ * Other answers: 400 malformed (text says what), 403, 404 no such fileset,
+ * 405, 413, 503 shutting down or too many connections. Their body is one line
+ * of text. A request may carry "X-InterMezzo-Rate: BYTES_PER_SECOND": the
+ * server then sends this client no faster.
+ *
+ * A failure in the middle of an answer is an ERROR frame, or the connection
+ * ends before END: what came before is valid.
+ */
+#ifndef _INTERMEZZO_WIRE_H
+#define _INTERMEZZO_WIRE_H
+
+#include <linux/intermezzo_record.h>
+
+#define IM_WIRE_PREFIX		"/im/1/"
+#define IM_WIRE_VERSION		1
+#define IM_WIRE_PORT		7070
+#define IM_WIRE_ALIVE_S		10	/* ALIVE interval of the kml stream */
+#define IM_WIRE_FRAME_MAX	(1U << 20)	/* payload, packed and raw */
+#define IM_WIRE_GETS		8192	/* items in one request */
+#define IM_WIRE_BODY_MAX	(8U << 20)	/* request body other than delta */
+#define IM_WIRE_SIG_MAX		(256U << 20)
+
+/* 200 body of info. */
+struct im_wire_info {
+	__le32 magic;		/* IM_WIRE_MAGIC */
+	__le32 version;		/* IM_WIRE_VERSION */
+	__u8 uuid[16];
+	__le64 incarnation;
+	__le64 id;
+	__le64 first;		/* oldest recno in the log */
+	__le64 durable;		/* newest recno that is sent */
+	struct im_fid root;
+};
+#define IM_WIRE_MAGIC	0x31574d49	/* "IMW1" */
+
+/* Every frame: this, then len bytes. */
+struct im_frame {
+	__le32 len;		/* payload on the wire, <= IM_WIRE_FRAME_MAX */
+	__u8 type;		/* enum im_frame_type */
+	__u8 flags;		/* IM_FRAME_* */
+	__le16 zero;
+};
+#define IM_FRAME_ZSTD	1	/* payload: le32 raw length, then one zstd frame */
+#define IM_FRAME_ALL	1
+
+enum im_frame_type {
+	IM_FR_RECORDS = 1,	/* whole records */
+	IM_FR_ALIVE,		/* le64 durable */
+	IM_FR_BEGIN,		/* struct im_wire_begin */
+	IM_FR_DIR,		/* struct im_fid of the directory */
+	IM_FR_ENTRY,		/* one or more im_wire_obj, in the last DIR */
+	IM_FR_DIREND,		/* struct im_wire_dirend */
+	IM_FR_OBJECT,		/* one im_wire_obj, without name */
+	IM_FR_GONE,		/* struct im_fid: not there any more */
+	IM_FR_FILE,		/* struct im_wire_file */
+	IM_FR_DATA,		/* le64 offset, then bytes */
+	IM_FR_HOLE,		/* le64 offset, le64 length: zero bytes */
+	IM_FR_FILEEND,		/* struct im_wire_fileend */
+	IM_FR_DELTA,		/* part of a librsync delta */
+	IM_FR_SUMS,		/* array of 16-byte XXH3-128, canonical form */
+	IM_FR_SIG,		/* part of a librsync signature */
+	IM_FR_END,		/* empty; of a snapshot: le64 newest recno */
+	IM_FR_ERROR,		/* le32 errno, then text */
+	__IM_FR_LAST,
+	IM_FR_MAX = __IM_FR_LAST - 1,
+};
+
+struct im_wire_begin {
+	__le64 start;		/* newest recno before the walk began */
+	__le64 incarnation;
+	struct im_fid root;
+};
+
+struct im_wire_dirend {
+	struct im_fid fid;
+	__le64 mtime;
+	__le32 mtime_ns;
+	__le32 zero;
+};
+
+/*
+ * An object. Then: name, target, then xattr_count times {le16 name length,
+ * le16 zero, le32 value length, name, value}; zero bytes up to len, a multiple
+ * of 8.
+ */
+struct im_wire_obj {
+	__le32 len;
+	__le32 mode;
+	struct im_fid fid;
+	__le32 uid;
+	__le32 gid;
+	__le32 nlink;
+	__le32 mtime_ns;
+	__le64 mtime;
+	__le64 rdev;		/* major << 32 | minor */
+	__le64 size;
+	__le64 blocks;		/* 512-byte blocks in use */
+	__le16 name_len;	/* 0 in OBJECT */
+	__le16 target_len;
+	__le16 xattr_count;
+	__le16 zero;
+};
+
+/* Then dir hint: name_len bytes of name, zero bytes up to a multiple of 8. */
+struct im_wire_get {
+	struct im_fid fid;
+	struct im_fid dir;	/* hint, or zero */
+	__le64 off;
+	__le64 len;		/* all ones: up to the end */
+	__le16 name_len;
+	__le16 zero[3];
+};
+
+struct im_wire_file {
+	__le32 index;		/* item of the request */
+	__le32 mode;
+	struct im_fid fid;
+	__le64 size;		/* of the file now */
+	__le64 mtime;
+	__le32 mtime_ns;
+	__le32 zero;
+	__le64 off;		/* what is sent, clipped to the size */
+	__le64 len;
+};
+
+struct im_wire_fileend {
+	__le64 xxh3;		/* XXH3-64 of the bytes of DATA and HOLE (data),
+				 * or of the new file (delta); 0 for sums, sig */
+	__le64 size;		/* of the file, again: it may have moved on */
+};
+
+IM_STATIC_ASSERT(sizeof(struct im_wire_info) == 72);
+IM_STATIC_ASSERT(sizeof(struct im_frame) == 8);
+IM_STATIC_ASSERT(sizeof(struct im_wire_begin) == 32);
+IM_STATIC_ASSERT(sizeof(struct im_wire_dirend) == 32);
+IM_STATIC_ASSERT(sizeof(struct im_wire_obj) == 80);
+IM_STATIC_ASSERT(sizeof(struct im_wire_get) == 56);
+IM_STATIC_ASSERT(sizeof(struct im_wire_file) == 64);
+IM_STATIC_ASSERT(sizeof(struct im_wire_fileend) == 16);
+
+#endif /* _INTERMEZZO_WIRE_H */
