@@ -76,7 +76,4 @@ ssize_t im_get_get(const u8 *p, size_t len, struct im_wire_get *get,
 void im_get_put(struct im_buf *b, const struct im_wire_get *get,
 		const char *name);
 
-/* Name of an entry: 1..255 bytes, no '/', no NUL, not "." or "..". */
-bool im_name_ok(const char *name, size_t len);
-
 #endif /* _IM_WIRE_H */
