@@ -9,7 +9,10 @@
 #include "record.h"
 #include <intermezzo_wire.h>
 
-/* A growing output buffer. Zeroed = empty. err sticks (-ENOMEM). */
+/*
+ * A growing output buffer. Zeroed = empty. err sticks (-ENOMEM, -EMSGSIZE: an
+ * item beyond its limit) until reset; what is put after it is dropped.
+ */
 struct im_buf {
 	u8 *p;
 	size_t len;
@@ -29,7 +32,8 @@ void im_frame_put(struct im_buf *b, unsigned int type, const void *payload,
 
 /*
  * Push decoder: fed with bytes as they come, in pieces of any size, calls fn
- * for each whole frame with its raw payload. fn's error stops and is returned.
+ * for each whole frame with its raw payload, which is aligned to 8 and valid
+ * until fn returns. fn's error stops and is returned, then and from then on.
  * -EPROTO: bad frame header; -EBADMSG: bad zstd data. Bounded memory.
  */
 struct im_frames {
@@ -55,9 +59,13 @@ struct im_obj {
 	const u8 *xattrs;
 	size_t xattrs_len;
 };
-/* Decodes the object at p; returns its length, or -EPROTO. with_name: it must have one. */
+/*
+ * Decodes the object at p, which must be aligned to 8 (as payloads are, and
+ * objects in them); returns its length, or -EPROTO. with_name: it must have a
+ * name, and otherwise must not. Its xattrs are none of IM_XATTR_PREFIX.
+ */
 ssize_t im_obj_get(const u8 *p, size_t len, bool with_name, struct im_obj *obj);
-/* Walks the xattrs: *pos starts at 0; 1 = one found, 0 = end. (validated by im_obj_get) */
+/* Walks the xattrs, once get has passed: *pos starts at 0; 1: found, 0: end. */
 int im_obj_xattr(const struct im_obj *obj, size_t *pos, const char **name,
 		 u16 *name_len, const void **value, u32 *value_len);
 
@@ -66,11 +74,16 @@ struct im_xattr {
 	const void *value;
 	u32 value_len;
 };
+/* len, zero and the counts of o are filled in. */
 void im_obj_put(struct im_buf *b, const struct im_wire_obj *o, const char *name,
 		size_t name_len, const char *target, size_t target_len,
 		const struct im_xattr *xattrs, unsigned int xattr_count);
 
-/* Items of a data or stat request. get: length of the item, or -EPROTO. */
+/*
+ * Items of a data or stat request. get: length of the item, or -EPROTO; p may
+ * be unaligned. The name (get->name_len bytes, not terminated) is a hint and
+ * comes only with dir. off + len does not overflow.
+ */
 ssize_t im_get_get(const u8 *p, size_t len, struct im_wire_get *get,
 		   const char **name);
 void im_get_put(struct im_buf *b, const struct im_wire_get *get,
