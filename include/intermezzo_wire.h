@@ -13,10 +13,12 @@
  *        when there was none for IM_WIRE_ALIVE_S seconds. 410: N has left the
  *        log, or lies beyond its end; resynchronise. 409: another incarnation.
  *   GET  /im/1/NAME/snapshot?inc=I[&fid=FID]
- *        200: frames: BEGIN, then for each directory, parents first: DIR, its
- *        ENTRYs, DIREND; then END. With fid: that object alone as one OBJECT
- *        or GONE, and, if it is a directory, its tree as above. The tree may
- *        change meanwhile: replay the log from BEGIN's recno on.
+ *        200: frames: BEGIN; OBJECT of the root or of fid, or GONE; then, if it
+ *        is a directory, for each directory, parents first: DIR, its ENTRYs,
+ *        DIREND; then END, sent when all that was seen is durable: without
+ *        END, what came may describe changes that a crash took back. The tree
+ *        may change meanwhile: replay the log from BEGIN's recno + 1 on. A
+ *        directory may come twice, or not at all (it is gone, or has moved).
  *   POST /im/1/NAME/stat?inc=I
  *        body: im_wire_get items (off, len ignored); 200: one OBJECT or GONE
  *        frame per item, in order, then END.
