@@ -65,6 +65,9 @@ struct im_fs {
 	bool create;			/* mount options */
 	u64 log_size;
 	unsigned int sync_ms;
+	const struct cred *cred;	/* of who mounted, for the module's own
+					 * reads and writes in the lower */
+	struct fs_context *fc;		/* while mounting, for im_mount_err() */
 
 	struct im_journal *journal;	/* journal.c */
 
@@ -153,10 +156,13 @@ struct im_op {
 	struct im_rec rec;		/* recno etc.: journal; origin: op.c */
 	struct im_body body;
 	const struct im_tag *tag;	/* op.c: of current, or NULL */
-	struct inode *dirs[2];		/* lower dir and dir2 whose times a tag
-					 * sets, or NULL */
-	struct dentry *obj;		/* lower object, for a tag's xattr and time;
-					 * locked_dirs says that dirs are locked */
+	struct dentry *dirs[2];		/* lower dir and dir2, i_rwsems held, or
+					 * NULL */
+	struct dentry *obj;		/* lower object after the operation, or
+					 * NULL; may be an unhashed alias */
+	bool obj_locked;		/* obj's i_rwsem is held by the caller */
+	bool created;			/* obj is new to peers: gets the tag's
+					 * origin xattr */
 	u32 tid;			/* journal: transaction of the last write */
 	void (*logged)(struct im_op *op);	/* called under im_journal.lock when
 					 * the number is known, or NULL */
@@ -275,11 +281,19 @@ void im_dirty_evict(struct inode *inode);
 
 /* Upper inode for a lower dentry (positive, reference not consumed). */
 struct inode *im_iget(struct super_block *sb, struct dentry *lower);
-void im_copy_attrs(struct inode *inode);	/* lower to upper */
-void im_copy_size(struct inode *inode);		/* size, times, blocks */
+/*
+ * Copies all attributes from the lower; i_nlink is among them, so i_rwsem is
+ * held or nobody else knows the inode.
+ */
+void im_copy_attrs(struct inode *inode);
+void im_copy_size(struct inode *inode);		/* size, times, blocks; any lock */
 
 int im_mmap(struct file *file, struct vm_area_struct *vma);
-/* setattr with ATTR_SIZE; upper i_rwsem held. */
+/*
+ * setattr with ATTR_SIZE; upper i_rwsem held, permissions checked. ia_valid
+ * holds no more than SIZE, ATIME, MTIME, CTIME, FORCE, FILE (ia_file is upper)
+ * and OPEN. Takes write access to the lower itself.
+ */
 int im_truncate(struct dentry *dentry, struct iattr *ia);
 
 extern const struct inode_operations im_dir_iops;
@@ -289,7 +303,6 @@ extern const struct inode_operations im_special_iops;
 extern const struct file_operations im_dir_fops;
 extern const struct file_operations im_file_fops;
 extern const struct super_operations im_super_ops;
-extern const struct dentry_operations im_dentry_ops;
 extern const struct export_operations im_export_ops;
 extern const struct xattr_handler *im_xattr_handlers[];
 extern const struct fs_context_operations im_context_ops;
@@ -309,6 +322,9 @@ struct dentry *im_lower_lookup(struct dentry *dir, const char *name, int len);
 bool im_is_state(struct im_fs *fs, const struct dentry *lower_dir,
 		 const char *name, int len);
 /* Further im_do_* one-liners are declared in lower.h. */
+
+/* Why a mount fails: into the kernel's log and the mounter's fs_context. */
+__printf(2, 3) void im_mount_err(struct im_fs *fs, const char *fmt, ...);
 
 #define im_err(fs, fmt, ...) \
 	pr_err("intermezzo (%s): " fmt "\n", (fs)->name, ##__VA_ARGS__)
