@@ -273,24 +273,21 @@ void im_ranges_merge(struct im_ranges *to, const struct im_ranges *from)
 		return;
 	}
 	/*
-	 * From the last to the first, filling to->v from the end of its room:
-	 * v[w] is the union so far, and w never falls below i.
+	 * By descending ends, so that a span can only touch the union that
+	 * was begun last, v[w]. w never falls below i.
 	 */
 	v = to->v;
 	while (i || j) {
 		struct im_span s;
 
-		if (!j || (i && v[i - 1].off > from->v[j - 1].off))
+		if (!j || (i && v[i - 1].end > from->v[j - 1].end))
 			s = v[--i];
 		else
 			s = from->v[--j];
-		if (w < to->n + from->n && s.end >= v[w].off) {
-			if (s.end > v[w].end)
-				v[w].end = s.end;
-			v[w].off = s.off;
-		} else {
+		if (w == to->n + from->n || s.end < v[w].off)
 			v[--w] = s;
-		}
+		else if (s.off < v[w].off)
+			v[w].off = s.off;
 	}
 	i = to->n + from->n;
 	to->n = i;
