@@ -79,14 +79,24 @@ struct im_fs {
 	struct list_head tags;
 	atomic_t tag_count;
 
-	/* dirty.c: inodes in the order of their recno. Changed under
-	 * im_journal.lock and dirty_lock both, read under either. */
+	/* dirty.c, settle.c: inodes in the order of their recno. Put on a list
+	 * under im_journal.lock and dirty_lock both, so that scan_from of the
+	 * next record knows them; taken off under dirty_lock. On a list an
+	 * inode is pinned. */
 	spinlock_t dirty_lock;
 	struct list_head dirty;		/* DIRTY or SYNC|STILL logged */
 	struct list_head unsettled;	/* CLOSE logged, data maybe not on disk */
+	u64 dirty_stuck;		/* im_dirty_low() stays at or below: data
+					 * that could not be settled; U64_MAX */
 	atomic_t dirty_count;
+	bool dirty_push;
 	struct delayed_work sync_work;
-	struct workqueue_struct *wq;	/* sync_work and closes; WQ_MEM_RECLAIM */
+	struct workqueue_struct *wq;	/* sync_work; WQ_MEM_RECLAIM */
+	/* sync_work only */
+	u64 settle_recno;		/* data of the unsettled up to this one is */
+	u32 settle_tid;			/* on disk when this is; 0: none known */
+	bool settle_moved;		/* im_dirty_low() moved since a record */
+	u64 settle_last;		/* newest record, one round ago */
 
 	u64 recovered;			/* intents settled at mount */
 	u64 redirtied;			/* CLOSEs written at mount */
@@ -95,6 +105,8 @@ struct im_fs {
 enum im_data_state {
 	IM_DATA_CLEAN,			/* on no list */
 	IM_DATA_DIRTY,			/* on fs->dirty */
+	IM_DATA_CLOSING,		/* on fs->dirty; what ends that is being
+					 * logged, a change waits for it */
 	IM_DATA_UNSETTLED,		/* on fs->unsettled */
 };
 
@@ -103,21 +115,22 @@ struct im_inode {
 	struct dentry *lower;		/* fixed from iget to eviction */
 
 	/* dirty.c, regular files only */
-	struct mutex log_mutex;		/* serialises DIRTY, SYNC, CLOSE */
-	spinlock_t lock;		/* protects all below */
-	enum im_data_state state;
+	struct mutex log_mutex;		/* serialises DIRTY, SYNC, CLOSE; and
+					 * protects data_tid */
+	spinlock_t lock;		/* protects all below; irqs off */
+	enum im_data_state state;	/* changes under dirty_lock too if on or
+					 * off a list; so do recno and list */
 	u64 data_recno;			/* of the record that put it on the list */
-	u32 data_tid;			/* transaction of that record */
+	u32 data_tid;			/* transaction of the last DIRTY */
+	bool durable;			/* that is on disk */
 	struct list_head data_list;
 	struct im_ranges ranges;	/* changed since the last SYNC or CLOSE */
 	u64 trunc;			/* least size since then; U64_MAX: not cut */
-	u32 epoch;			/* counts the sets taken away by SYNC, CLOSE */
 	u32 inflight;			/* data changes begun and not ended */
 	u32 writers;			/* open for writing, and shared writable
 					 * mappings */
 	u32 mapped;			/* of these, mappings */
 	unsigned long last_write;	/* jiffies */
-	struct work_struct close_work;
 };
 
 static inline struct im_fs *IM_FS(struct super_block *sb)
@@ -195,6 +208,9 @@ void im_op_cancel(struct im_op *op);
  * CHECKPOINT). The caller holds write access to the lower.
  */
 int im_op_append(struct im_op *op);
+/* For records that are appended: the tag's times and attributes of op->obj. */
+int im_op_apply_tag(struct im_op *op);
+void im_op_take_attrs(struct im_op *op);
 /* Zeroes op and sets fs, opcode and the current thread's tag. */
 void im_op_init(struct im_op *op, struct im_fs *fs, unsigned int opcode);
 
@@ -210,6 +226,9 @@ void im_journal_die(struct im_fs *fs, const char *what, int err);
 int im_journal_force(struct im_fs *fs, u32 tid);
 bool im_journal_committed(struct im_fs *fs, u32 tid);
 u32 im_journal_tid(struct im_fs *fs);		/* of the newest record */
+/* When this transaction is on disk, all that the lower has changed by now is
+ * (by a handle, empty maybe); sleeps. */
+int im_journal_now(struct im_fs *fs, u32 *tid);
 /* Readers see records up to here: durable and without an open one below. */
 u64 im_journal_durable(struct im_fs *fs);
 void im_journal_stat(struct im_fs *fs, u64 *first, u64 *last, u64 *bytes,
@@ -248,27 +267,56 @@ int im_fileset_each(int (*fn)(struct im_fs *fs, void *arg), void *arg);
 /* recover.c: settles intents, writes CLOSEs for dirty files. At mount. */
 int im_recover(struct im_fs *fs);
 
-/* dirty.c ---------------------------------------------------------------- */
+/* dirty.c, settle.c ------------------------------------------------------- */
 
+void im_dirty_init_fs(struct im_fs *fs);	/* before the journal is opened */
 void im_dirty_init_inode(struct im_inode *ii);
 int im_dirty_start(struct im_fs *fs);		/* after the journal is open */
-void im_dirty_stop(struct im_fs *fs);		/* logs all CLOSEs; before it closes */
+/*
+ * Logs all CLOSEs, syncs the lower and lets go of all inodes; before the
+ * superblock evicts its inodes and before the journal closes. If that failed,
+ * im_dirty_low() is not U64_MAX afterwards, and the unmount is not a clean one.
+ */
+void im_dirty_stop(struct im_fs *fs);
+/* -EROFS, -EIO: the current thread may not change data of this fileset. */
+int im_dirty_allowed(struct im_fs *fs);
 /* A writer: open for writing, or a shared writable mapping, begins / ends. */
 void im_dirty_get(struct inode *inode, bool mapping);
 void im_dirty_put(struct inode *inode, bool mapping);	/* the last logs CLOSE */
 /*
- * Data of [off, end) is about to change: DIRTY is in the log on return 0.
- * end == U64_MAX: to the end. -EROFS, -EIO, -ENOSPC: do not change it. The
- * caller holds write access to the lower. Sleeps.
+ * Data is about to change: DIRTY is in the log on return 0. -EROFS, -EIO,
+ * -ENOSPC, -EINTR: do not change it. The caller holds write access to the
+ * lower (or that of a page fault). Sleeps.
  */
-int im_dirty_begin(struct inode *inode, u64 off, u64 end);
-/* The change has ended, well or not. Any context. */
+int im_dirty_begin(struct inode *inode);
+/* im_dirty_begin() would not sleep (durable: nor im_dirty_durable()). */
+bool im_dirty_ready(struct inode *inode, bool durable);
+/* The DIRTY of the inode is on disk on return 0. No handle may be held. */
+int im_dirty_durable(struct inode *inode);
+/*
+ * The change has ended, well or not; bytes of [off, end) may differ now (none
+ * if off == end; U64_MAX: to the end). Copies size and times. Any context.
+ */
 void im_dirty_end(struct inode *inode, u64 off, u64 end);
-/* The size was or will be cut to size; between begin and end. */
+/*
+ * The size was cut to size, or by truncation grew from it; between begin and
+ * end, upper i_rwsem held.
+ */
 void im_dirty_cut(struct inode *inode, u64 size);
+/*
+ * LINK of an inode without a name (O_TMPFILE), with write access to the lower:
+ * before the intent (DIRTY, if it has data or writers), and, after return 0,
+ * behind the operation, failed or not (CLOSE, if there is no writer).
+ */
+int im_dirty_link(struct inode *inode);
+void im_dirty_linked(struct inode *inode);
+/* The inode lost its last name (nlink of the lower is 0): nothing is logged
+ * any more, nothing pins it. */
+void im_dirty_gone(struct inode *inode);
 /* Before fsync: DIRTY durable and, if something changed, SYNC logged. */
 int im_dirty_fsync(struct inode *inode);
-/* Logs what is pending of all inodes, writes their data back. sync_fs, freeze. */
+/* Logs what is pending of all inodes; wait: and makes that durable. The caller
+ * syncs the lower after it. sync_fs, freeze. */
 int im_dirty_sync_all(struct im_fs *fs, bool wait);
 /* Lowest recno that recovery needs for data; U64_MAX: none. Journal lock held. */
 u64 im_dirty_low(struct im_fs *fs);
@@ -288,7 +336,12 @@ struct inode *im_iget(struct super_block *sb, struct dentry *lower);
 void im_copy_attrs(struct inode *inode);
 void im_copy_size(struct inode *inode);		/* size, times, blocks; any lock */
 
+int im_file_init(void);			/* module: caches and tables */
+void im_file_exit(void);
 int im_mmap(struct file *file, struct vm_area_struct *vma);
+void im_mmap_exit(void);
+int im_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
+	      u64 len);			/* i_op of regular files */
 /*
  * setattr with ATTR_SIZE; upper i_rwsem held, permissions checked. ia_valid
  * holds no more than SIZE, ATIME, MTIME, CTIME, FORCE, FILE (ia_file is upper)

@@ -99,7 +99,7 @@ static int im_op_set_mtime(struct dentry *dentry, bool locked, s64 sec, u32 ns)
 	return err;
 }
 
-static int im_op_apply_tag(struct im_op *op)
+int im_op_apply_tag(struct im_op *op)
 {
 	const struct im_ioc_tag *a = &op->tag->a;
 	const struct cred *old = override_creds(op->fs->cred);
@@ -128,7 +128,7 @@ static int im_op_apply_tag(struct im_op *op)
 	return err;
 }
 
-static void im_op_take_attrs(struct im_op *op)
+void im_op_take_attrs(struct im_op *op)
 {
 	struct im_rec *rec = &op->rec;
 	struct inode *inode;
