@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "genl.h"
 
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <netlink/attr.h>
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
@@ -278,6 +281,28 @@ err_free_sock:
 err_free:
 	free(genl);
 	return err;
+}
+
+int im_genl_open_load(struct im_genl **genl)
+{
+	static char *const env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+				     NULL };
+	char *const argv[] = { (char *)"modprobe", (char *)"-q",
+			       (char *)IM_GENL_NAME, NULL };
+	posix_spawn_file_actions_t actions;
+	pid_t pid;
+	int err;
+
+	err = im_genl_open(genl);
+	if (err != -ENOENT)
+		return err;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+	if (!posix_spawn(&pid, "/sbin/modprobe", &actions, NULL, argv, env))
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	posix_spawn_file_actions_destroy(&actions);
+	return im_genl_open(genl);
 }
 
 void im_genl_close(struct im_genl *genl)

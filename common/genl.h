@@ -35,6 +35,8 @@ struct im_genl;
 
 /* -ENOENT: the family is not there, so the module is not loaded. */
 int im_genl_open(struct im_genl **genl);
+/* The same, but tries modprobe before it gives up. */
+int im_genl_open_load(struct im_genl **genl);
 void im_genl_close(struct im_genl *genl);
 /* What the module said about the last failure; "" if it said nothing. */
 const char *im_genl_error(const struct im_genl *genl);

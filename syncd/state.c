@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "state.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define STATE_FILE	"state.json"
+#define STATE_NEW	"state.json.new"
+#define STATE_VERSION	1
+
+int state_lock(const char *dir, char *err, size_t errlen)
+{
+	char path[4096];
+	char pid[16];
+	int fd, n;
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		rc = -errno;
+		snprintf(err, errlen, "cannot open %s: %m", path);
+		return rc;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		rc = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		n = (int)read(fd, pid, sizeof(pid) - 1);
+		pid[n > 0 ? n : 0] = '\0';
+		pid[strcspn(pid, "\n")] = '\0';
+		if (rc == -EBUSY)
+			snprintf(err, errlen,
+				 "another intersyncd%s%s uses %s; stop it first, or give this one --state-dir and --socket of its own",
+				 *pid ? ", process " : "", pid, dir);
+		else
+			snprintf(err, errlen, "cannot lock %s: %m", path);
+		close(fd);
+		return rc;
+	}
+	/* for people only: the lock is what counts */
+	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) || write(fd, pid, n) != n) {
+		rc = errno ? -errno : -EIO;
+		snprintf(err, errlen, "cannot write %s: %s", path,
+			 strerror(-rc));
+		close(fd);
+		return rc;
+	}
+	return 0;
+}
+
+static const char *role_name(enum fset_role role)
+{
+	return role == FSET_ATTACH ? "attach" : "export";
+}
+
+/* One fileset; why is set if it makes no sense. */
+static int conf_get(json_t *entry, struct fset_conf *c, const char **why)
+{
+	const char *name, *role, *dir, *url = NULL;
+	json_int_t bwlimit = 0;
+
+	*why = NULL;
+	memset(c, 0, sizeof(*c));
+	if (json_unpack(entry, "{s:s, s:s, s:s, s?s, s?I}", "name", &name,
+			"role", &role, "dir", &dir, "url", &url, "bwlimit",
+			&bwlimit))
+		*why = "name, role or dir is missing or of a wrong type";
+	else if (im_fsname_check(name))
+		*why = "the name is not a fileset name";
+	else if (strcmp(role, "export") && strcmp(role, "attach"))
+		*why = "the role is neither export nor attach";
+	else if (dir[0] != '/')
+		*why = "the directory is not an absolute path";
+	else if (!strcmp(role, "attach") && !url)
+		*why = "it is attached, but there is no url";
+	else if (bwlimit < 0)
+		*why = "bwlimit is negative";
+	if (*why)
+		return -EINVAL;
+	strcpy(c->name, name);
+	c->role = strcmp(role, "attach") ? FSET_EXPORT : FSET_ATTACH;
+	c->bwlimit = bwlimit;
+	c->dir = strdup(dir);
+	c->url = url ? strdup(url) : NULL;
+	if (!c->dir || (url && !c->url)) {
+		fset_conf_free(c);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int state_load(const char *dir, int (*add)(struct fset_conf *c), char *err,
+	       size_t errlen)
+{
+	struct fset_conf c;
+	json_error_t where;
+	json_t *root, *list, *entry;
+	char path[4096];
+	const char *why;
+	size_t i;
+	int rc = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, STATE_FILE);
+	if (access(path, F_OK) && errno == ENOENT)
+		return 0;
+	root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
+	if (!root) {
+		snprintf(err, errlen,
+			 "cannot understand %s, line %d: %s; correct it, or move it away and export and attach again",
+			 path, where.line, where.text);
+		return -EINVAL;
+	}
+	list = json_object_get(root, "filesets");
+	if (json_integer_value(json_object_get(root, "version")) !=
+		    STATE_VERSION || !json_is_array(list)) {
+		snprintf(err, errlen,
+			 "%s is not a state of version %d; it may be from a newer intersyncd",
+			 path, STATE_VERSION);
+		rc = -EINVAL;
+	}
+	json_array_foreach(list, i, entry) {
+		if (rc)
+			break;
+		rc = conf_get(entry, &c, &why);
+		if (rc) {
+			snprintf(err, errlen, "%s, fileset %zu: %s", path,
+				 i + 1, why ? why : strerror(-rc));
+			break;
+		}
+		rc = add(&c);
+		if (rc) {
+			snprintf(err, errlen, "%s, fileset %zu: %s", path,
+				 i + 1, rc == -EEXIST ?
+				 "the name is there already" : strerror(-rc));
+			fset_conf_free(&c);
+		}
+	}
+	json_decref(root);
+	return rc;
+}
+
+static json_t *conf_put(const struct fset_conf *c)
+{
+	return json_pack("{s:s, s:s, s:s, s:s*, s:I}", "name", c->name, "role",
+			 role_name(c->role), "dir", c->dir, "url", c->url,
+			 "bwlimit", (json_int_t)c->bwlimit);
+}
+
+static int write_all(int fd, const char *text)
+{
+	size_t len = strlen(text);
+	ssize_t n;
+
+	while (len) {
+		n = write(fd, text, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/*
+ * The new file is on disk before its name replaces the old one, and the name
+ * is on disk before this returns: after a power cut there is one or the other.
+ */
+static int replace_file(int dirfd, const char *text)
+{
+	int fd, rc;
+
+	fd = openat(dirfd, STATE_NEW,
+		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	rc = write_all(fd, text);
+	if (!rc && fsync(fd))
+		rc = -errno;
+	if (close(fd) && !rc)
+		rc = -errno;
+	if (!rc && renameat(dirfd, STATE_NEW, dirfd, STATE_FILE))
+		rc = -errno;
+	if (!rc && fsync(dirfd))
+		rc = -errno;
+	if (rc)
+		unlinkat(dirfd, STATE_NEW, 0);
+	return rc;
+}
+
+int state_save(const char *dir, const struct fset_conf *const *list, size_t n,
+	       char *err, size_t errlen)
+{
+	json_t *filesets = json_array();
+	json_t *root = NULL;
+	char *text = NULL;
+	int rc = -ENOMEM;
+	int dirfd;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (json_array_append_new(filesets, conf_put(list[i])))
+			goto out;
+	root = json_pack("{s:i, s:O}", "version", STATE_VERSION, "filesets",
+			 filesets);
+	text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+	if (!text)
+		goto out;
+	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rc = dirfd < 0 ? -errno : replace_file(dirfd, text);
+	if (dirfd >= 0)
+		close(dirfd);
+out:
+	if (rc)
+		snprintf(err, errlen, "cannot write %s/%s: %s", dir, STATE_FILE,
+			 strerror(-rc));
+	free(text);
+	json_decref(root);
+	json_decref(filesets);
+	return rc;
+}
