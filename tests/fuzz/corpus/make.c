@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Writes the fuzzers' corpus, the files beside this one; from the top:
+ *
+ *   cc -D_GNU_SOURCE -I. -Iinclude -Iinclude/uapi -o /tmp/make-corpus \
+ *	tests/fuzz/corpus/make.c common/{record,ranges,wire}.c -lzstd
+ *   /tmp/make-corpus tests/fuzz/corpus
+ */
+#include "common/wire.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "tests/unit/samples.h"
+
+static const char *top;
+
+__attribute__((format(printf, 4, 5)))
+static void save(const char *dir, const void *p, size_t len,
+		 const char *fmt, ...)
+{
+	char path[500];
+	va_list ap;
+	FILE *f;
+	int n;
+
+	snprintf(path, sizeof(path), "%s/%s", top, dir);
+	mkdir(path, 0777);
+	n = snprintf(path, sizeof(path), "%s/%s/", top, dir);
+	va_start(ap, fmt);
+	vsnprintf(path + n, sizeof(path) - n, fmt, ap);
+	va_end(ap);
+	f = fopen(path, "wb");
+	if (!f || fwrite(p, 1, len, f) != len || fclose(f)) {
+		perror(path);
+		exit(1);
+	}
+}
+
+static size_t record(u8 *buf, unsigned int op)
+{
+	struct sample s;
+
+	sample_rec(&s, op);
+	im_rec_encode(buf, &s.hdr, &s.body);
+	return im_rec_len(&s.body);
+}
+
+static void records(void)
+{
+	static u8 buf[IM_REC_MAX];
+
+	for (unsigned int op = 1; op <= IM_OP_MAX; op++)
+		save("record", buf, record(buf, op), "%s", im_op_name(op));
+}
+
+static struct im_buf object(u32 mode, const char *name, const char *target)
+{
+	static const struct im_xattr xattrs[] = {
+		{ "user.a", "value", 5 },
+		{ "security.selinux", "", 0 },
+	};
+	struct im_wire_obj o = {
+		.mode = cpu_to_le32(mode),
+		.fid = sample_fid(1234, 5),
+		.mtime = cpu_to_le64(1700000000),
+		.size = cpu_to_le64(4096),
+		.nlink = cpu_to_le32(1),
+	};
+	struct im_buf b = { 0 };
+
+	im_obj_put(&b, &o, name, strlen(name), target, strlen(target), xattrs,
+		   *target ? 0 : 2);
+	return b;
+}
+
+static void objects(void)
+{
+	struct im_buf a = object(S_IFREG | 0644, "file", "");
+	struct im_buf b = object(S_IFLNK | 0777, "link", "target");
+	struct im_buf c = object(S_IFDIR | 0755, "", "");
+
+	save("obj", a.p, a.len, "file");
+	save("obj", b.p, b.len, "link");
+	save("obj", c.p, c.len, "nameless");
+	im_buf_put(&a, b.p, b.len);
+	im_buf_put(&a, c.p, c.len);
+	save("obj", a.p, a.len, "three");
+	im_buf_free(&a);
+	im_buf_free(&b);
+	im_buf_free(&c);
+}
+
+static void gets(void)
+{
+	struct im_wire_get get = {
+		.fid = sample_fid(1234, 5),
+		.len = cpu_to_le64(~0ULL),
+	};
+	struct im_buf b = { 0 };
+
+	im_get_put(&b, &get, "");
+	save("get", b.p, b.len, "plain");
+	get.dir = sample_fid(2, 0);
+	get.off = cpu_to_le64(4096);
+	get.len = cpu_to_le64(8192);
+	get.name_len = cpu_to_le16(4);
+	im_get_put(&b, &get, "name");
+	save("get", b.p, b.len, "two");
+	im_buf_free(&b);
+}
+
+static void frames(void)
+{
+	static u8 buf[IM_REC_MAX], plain[20000];
+	struct im_buf b = { 0 }, obj = object(S_IFREG | 0644, "file", "");
+	u8 step = 5;
+
+	im_buf_put(&b, &step, 1);
+	im_frame_put(&b, IM_FR_RECORDS, buf, record(buf, IM_OP_CREATE), 0);
+	im_frame_put(&b, IM_FR_ALIVE, "\1\0\0\0\0\0\0\0", 8, 0);
+	save("frames", b.p, b.len, "kml");
+	im_frame_put(&b, IM_FR_ENTRY, obj.p, obj.len, 3);
+	im_frame_put(&b, IM_FR_DATA, plain, 1000, 3);
+	im_frame_put(&b, IM_FR_END, "", 0, 3);
+	save("frames", b.p, b.len, "packed");
+	im_buf_reset(&b);
+	im_buf_put(&b, &step, 1);
+	im_frame_put(&b, IM_FR_DATA, plain, sizeof(plain), 19);
+	save("frames", b.p, b.len, "zeros");
+	im_buf_free(&b);
+	im_buf_free(&obj);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2) {
+		fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]);
+		return 2;
+	}
+	top = argv[1];
+	records();
+	objects();
+	gets();
+	frames();
+	return 0;
+}
