@@ -174,6 +174,8 @@ struct im_op {
 	struct dentry *obj;		/* lower object after the operation, or
 					 * NULL; may be an unhashed alias */
 	bool obj_locked;		/* obj's i_rwsem is held by the caller */
+	bool keep_write;		/* im_op_finish() leaves write access to
+					 * the caller */
 	bool created;			/* obj is new to peers: gets the tag's
 					 * origin xattr */
 	u32 tid;			/* journal: transaction of the last write */
@@ -340,8 +342,6 @@ int im_file_init(void);			/* module: caches and tables */
 void im_file_exit(void);
 int im_mmap(struct file *file, struct vm_area_struct *vma);
 void im_mmap_exit(void);
-int im_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
-	      u64 len);			/* i_op of regular files */
 /*
  * setattr with ATTR_SIZE; upper i_rwsem held, permissions checked. ia_valid
  * holds no more than SIZE, ATIME, MTIME, CTIME, FORCE, FILE (ia_file is upper)
@@ -358,8 +358,6 @@ extern const struct file_operations im_file_fops;
 extern const struct super_operations im_super_ops;
 extern const struct export_operations im_export_ops;
 extern const struct xattr_handler *im_xattr_handlers[];
-extern const struct fs_context_operations im_context_ops;
-extern const struct fs_parameter_spec im_params[];
 extern struct file_system_type im_fs_type;
 
 /* lower.c ---------------------------------------------------------------- */

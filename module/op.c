@@ -179,7 +179,8 @@ int im_op_finish(struct im_op *op, int err)
 	} else {
 		err2 = im_journal_complete(op, false);
 	}
-	mnt_drop_write(op->fs->lower.mnt);
+	if (!op->keep_write)
+		mnt_drop_write(op->fs->lower.mnt);
 	return err ? err : err2;
 }
 

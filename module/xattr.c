@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Extended attributes, ACLs among them: one handler takes all names and passes
+ * them down under their full name; the lower's handlers know the rules.
+ *
+ * IM_XATTR_PREFIX* is the module's: it exists only for tagged threads, whose
+ * writes of it are not logged.
+ */
+#include "lower.h"
+#include "vfs.h"
+
+static bool im_xattr_own(const char *name)
+{
+	return !strncmp(name, IM_XATTR_PREFIX, sizeof(IM_XATTR_PREFIX) - 1);
+}
+
+static int im_xattr_get(const struct xattr_handler *handler,
+			struct dentry *dentry, struct inode *inode,
+			const char *name, void *value, size_t size)
+{
+	if (im_xattr_own(name) && !im_tag_current(IM_FS(inode->i_sb)))
+		return -ENODATA;
+	/* Also called with an inode that has no dentry yet. */
+	return vfs_getxattr(IM_NOP_IDMAP, im_lower_dentry(inode), name, value,
+			    size);
+}
+
+static int im_xattr_do(struct dentry *lower, const char *name,
+		       const void *value, size_t size, int flags)
+{
+	if (!value)
+		return im_do_removexattr(lower, name);
+	return im_do_setxattr(lower, name, value, size, flags);
+}
+
+/* Without a record: the module's own, and objects that peers do not know. */
+static int im_xattr_plain(struct inode *inode, const char *name,
+			  const void *value, size_t size, int flags)
+{
+	struct im_fs *fs = IM_FS(inode->i_sb);
+	int err = mnt_want_write(fs->lower.mnt);
+
+	if (err)
+		return err;
+	err = im_xattr_do(im_lower_dentry(inode), name, value, size, flags);
+	mnt_drop_write(fs->lower.mnt);
+	im_copy_attrs(inode);
+	return err;
+}
+
+/* Refuses what is sure to fail, so that it leaves no record. */
+static int im_xattr_check(struct dentry *lower, const char *name,
+			  const void *value, int flags)
+{
+	ssize_t ret;
+
+	if (value && !(flags & (XATTR_CREATE | XATTR_REPLACE)))
+		return 0;
+	ret = vfs_getxattr(IM_NOP_IDMAP, lower, name, NULL, 0);
+	if (ret >= 0)
+		return value && (flags & XATTR_CREATE) ? -EEXIST : 0;
+	if (ret == -ENODATA && value && (flags & XATTR_CREATE))
+		return 0;
+	/* An ACL that is not there may be removed. */
+	if (ret == -ENODATA && !value &&
+	    !strncmp(name, XATTR_SYSTEM_PREFIX, XATTR_SYSTEM_PREFIX_LEN))
+		return 0;
+	return ret;
+}
+
+static int im_xattr_set(const struct xattr_handler *handler, im_idmap *idmap,
+			struct dentry *dentry, struct inode *inode,
+			const char *name, const void *value, size_t size,
+			int flags)
+{
+	struct dentry *lower = im_lower_dentry(inode);
+	struct im_op op;
+	int err;
+
+	if (im_xattr_own(name)) {
+		if (!im_tag_current(IM_FS(inode->i_sb)))
+			return value ? -EPERM : -ENODATA;
+		return im_xattr_plain(inode, name, value, size, flags);
+	}
+	if (!d_inode(lower)->i_nlink)
+		return im_xattr_plain(inode, name, value, size, flags);
+	if (size > IM_VALUE_LEN)
+		return -E2BIG;
+
+	err = im_op_start(&op, inode->i_sb, value ? IM_OP_SETXATTR :
+						    IM_OP_REMOVEXATTR);
+	if (err)
+		return err;
+	err = im_xattr_check(lower, name, value, flags);
+	if (err)
+		goto err_cancel;
+
+	im_fid_of(d_inode(lower), &op.rec.fid);
+	op.rec.mode = cpu_to_le32(d_inode(lower)->i_mode);
+	op.body.name = name;
+	op.body.name_len = strlen(name);
+	if (value) {
+		op.body.data = value;
+		op.body.data_len = size;
+	}
+	op.obj = lower;
+	err = im_op_intent(&op);
+	if (err)
+		goto err_cancel;
+	err = im_xattr_do(lower, name, value, size, flags);
+	err = im_op_finish(&op, err);
+	/* An ACL changes the mode too. */
+	im_copy_attrs(inode);
+	return err;
+
+err_cancel:
+	im_op_cancel(&op);
+	return err;
+}
+
+ssize_t im_listxattr(struct dentry *dentry, char *list, size_t size)
+{
+	struct inode *inode = d_inode(dentry);
+	ssize_t len = vfs_listxattr(im_lower_dentry(inode), list, size);
+	char *name, *end;
+
+	if (len <= 0 || !size || im_tag_current(IM_FS(inode->i_sb)))
+		return len;
+	end = list + len;
+	for (name = list; name < end;) {
+		size_t n = strnlen(name, end - name) + 1;
+
+		if (!im_xattr_own(name)) {
+			name += n;
+			continue;
+		}
+		memmove(name, name + n, end - (name + n));
+		end -= n;
+	}
+	return end - list;
+}
+
+static const struct xattr_handler im_xattr_handler = {
+	.prefix	= "",
+	.get	= im_xattr_get,
+	.set	= im_xattr_set,
+};
+
+const struct xattr_handler *im_xattr_handlers[] = {
+	&im_xattr_handler,
+	NULL
+};
