@@ -126,4 +126,23 @@ static inline void im_compat_tmpfile(struct file *file, struct inode *inode)
 	d_instantiate(dentry, inode);
 }
 
+/*
+ * Opens the inode at `lower`, without notifications. What others see of the
+ * file (/proc/PID/maps, messages, security modules) is the path `user`, which
+ * it pins.
+ */
+static inline struct file *im_compat_open(const struct path *user,
+					  const struct path *lower, int flags,
+					  const struct cred *cred)
+{
+	return open_with_fake_path(user, flags | __FMODE_NONOTIFY,
+				   d_inode(lower->dentry), cred);
+}
+
+/* The dentry of `user` above. */
+static inline struct dentry *im_compat_user_dentry(const struct file *file)
+{
+	return file->f_path.dentry;
+}
+
 #endif /* _IM_COMPAT_H */

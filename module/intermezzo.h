@@ -92,10 +92,11 @@ struct im_fs {
 	bool dirty_push;
 	struct delayed_work sync_work;
 	struct workqueue_struct *wq;	/* sync_work; WQ_MEM_RECLAIM */
+	bool settle_moved;		/* im_dirty_low() moved since CHECKPOINT;
+					 * dirty_lock */
 	/* sync_work only */
 	u64 settle_recno;		/* data of the unsettled up to this one is */
 	u32 settle_tid;			/* on disk when this is; 0: none known */
-	bool settle_moved;		/* im_dirty_low() moved since a record */
 	u64 settle_last;		/* newest record, one round ago */
 
 	u64 recovered;			/* intents settled at mount */
@@ -236,6 +237,7 @@ u64 im_journal_durable(struct im_fs *fs);
 void im_journal_stat(struct im_fs *fs, u64 *first, u64 *last, u64 *bytes,
 		     u32 *open_intents, u32 *readers);
 void im_journal_rcvd(struct im_fs *fs, struct im_rcvd rcvd[IM_PEERS_MAX]);
+const char *im_journal_guarantee(struct im_fs *fs);	/* for people */
 /* Reserves a last_rcvd slot for an origin; -ENOSPC. */
 int im_journal_add_origin(struct im_fs *fs, u64 origin);
 
@@ -246,6 +248,8 @@ int im_replay_open(struct im_fs *fs, struct path *root,
 		   const struct im_ioc_replay *a);
 /* The calling thread's tag or NULL; stays valid until that thread untags. */
 const struct im_tag *im_tag_current(struct im_fs *fs);
+
+void im_replay_exit(void);	/* the module goes */
 
 struct im_tag {
 	struct list_head list;		/* fs->tags */
