@@ -18,13 +18,10 @@
 #include <stdio.h>
 #include <time.h>
 #include <jansson.h>
+#include "common/paths.h"
 #include "common/record.h"
 #include "common/wire.h"
 #include <linux/intermezzo.h>
-
-#define SYNCD_RUN	"/run/intermezzo"
-#define SYNCD_SOCK	SYNCD_RUN "/intersyncd.sock"
-#define SYNCD_LIB	"/var/lib/intermezzo"
 
 /* Settings of the whole daemon, from the command line; fixed after start. */
 struct syncd_conf {
