@@ -149,6 +149,15 @@ struct server {
 	uint64_t id;
 	pid_t child;
 	int in_fd, out_fd, err_fd;	/* pipes of the child; -1: closed */
+	/*
+	 * The first frame in @in is standard input that the child does not
+	 * take yet, @taken bytes of it are gone. Nothing is read from the
+	 * port meanwhile, but output goes on: a blocking write here and a
+	 * child that waits for its output to be read would stop each other.
+	 */
+	int stalled;
+	size_t taken;
+	int host;			/* somebody is connected */
 };
 
 static int open_port(int nr)
@@ -199,6 +208,8 @@ static void end_child(struct server *s)
 	close_fd(&s->in_fd);
 	close_fd(&s->out_fd);
 	close_fd(&s->err_fd);
+	s->stalled = 0;
+	s->taken = 0;
 }
 
 static void start_child(struct server *s, const struct frame *f,
@@ -239,6 +250,7 @@ static void start_child(struct server *s, const struct frame *f,
 	s->in_fd = in[1];
 	s->out_fd = out[0];
 	s->err_fd = err[0];
+	fcntl(s->in_fd, F_SETFL, O_NONBLOCK);
 	fcntl(s->out_fd, F_SETFL, O_NONBLOCK);
 	fcntl(s->err_fd, F_SETFL, O_NONBLOCK);
 	s->id = f->id;
@@ -247,11 +259,32 @@ static void start_child(struct server *s, const struct frame *f,
 	send_frame(s->port, FRAME_HELLO, s->id, NULL, 0);
 }
 
+/* False: the child does not take it now. */
+static int feed_child(struct server *s, const char *data, size_t len)
+{
+	ssize_t n;
+
+	if (!len)
+		close_fd(&s->in_fd);
+	while (s->in_fd >= 0 && s->taken < len) {
+		n = write(s->in_fd, data + s->taken, len - s->taken);
+		if (n < 0 && errno == EAGAIN)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			close_fd(&s->in_fd);
+		else if (n > 0)
+			s->taken += n;
+	}
+	s->taken = 0;
+	return 1;
+}
+
 static void host_frames(struct server *s)
 {
 	struct frame f;
 	size_t size;
 
+	s->stalled = 0;
 	while ((size = next_frame(&s->in, &f))) {
 		char *payload = (char *)s->in.data + sizeof(f);
 
@@ -259,9 +292,11 @@ static void host_frames(struct server *s)
 			end_child(s);
 			start_child(s, &f, payload);
 		} else if (f.type == FRAME_STDIN && s->child &&
-			   f.id == s->id && s->in_fd >= 0) {
-			if (!f.len || write_all(s->in_fd, payload, f.len))
-				close_fd(&s->in_fd);
+			   f.id == s->id) {
+			if (!feed_child(s, payload, f.len)) {
+				s->stalled = 1;
+				return;
+			}
 		}
 		drop_frame(&s->in, size);
 	}
@@ -309,6 +344,26 @@ static void reap(struct server *s)
 }
 
 /*
+ * A request can be read before the driver has heard, on its control queue,
+ * that there is a host; until then a write fails and a read says "gone".
+ */
+static int host_is_there(struct server *s)
+{
+	struct timespec nap = { .tv_nsec = 5 * 1000 * 1000 };
+	struct pollfd pfd = { .fd = s->port, .events = POLLIN };
+	int i;
+
+	for (i = 0; i < 400 && !s->host; i++) {
+		pfd.revents = 0;
+		if (poll(&pfd, 1, 0) >= 0 && !(pfd.revents & POLLHUP))
+			s->host = 1;
+		else
+			nanosleep(&nap, NULL);
+	}
+	return s->host;
+}
+
+/*
  * SIGIO tells of a host that connects or leaves, SIGCHLD of the command's
  * end; both are blocked except in ppoll. Without a host, poll would report
  * POLLHUP at once for ever, so then only the signals are waited for.
@@ -327,33 +382,43 @@ static void serve_port(int nr)
 	sigemptyset(&none);
 	for (;;) {
 		struct timespec slow = { .tv_sec = 5 };
-		struct pollfd pfd[3];
+		struct pollfd pfd[4];
 		int nfds = 0;
 
-		for (;;) {
-			if (s.in.len == sizeof(s.in.data))
-				s.in.len = 0;
+		n = -1;
+		if (s.stalled)
+			host_frames(&s);
+		while (!s.stalled) {
 			n = read(s.port, s.in.data + s.in.len,
 				 sizeof(s.in.data) - s.in.len);
 			if (n <= 0)
 				break;
 			s.in.len += n;
-			host_frames(&s);
+			if (host_is_there(&s))
+				host_frames(&s);
 		}
 		if (!n) {
 			end_child(&s);
 			s.in.len = 0;
+			s.host = 0;
 		}
 		pump(&s, &s.out_fd, FRAME_STDOUT);
 		pump(&s, &s.err_fd, FRAME_STDERR);
 		reap(&s);
 		if (n)
-			pfd[nfds++] = (struct pollfd){ s.port, POLLIN, 0 };
+			pfd[nfds++] = (struct pollfd){
+				s.port, s.stalled ? 0 : POLLIN, 0 };
 		if (s.out_fd >= 0)
 			pfd[nfds++] = (struct pollfd){ s.out_fd, POLLIN, 0 };
 		if (s.err_fd >= 0)
 			pfd[nfds++] = (struct pollfd){ s.err_fd, POLLIN, 0 };
-		ppoll(pfd, nfds, &slow, &none);
+		if (s.stalled && s.in_fd >= 0)
+			pfd[nfds++] = (struct pollfd){ s.in_fd, POLLOUT, 0 };
+		if (ppoll(pfd, nfds, &slow, &none) > 0 && s.stalled && n &&
+		    (pfd[0].revents & POLLHUP)) {
+			end_child(&s);
+			s.in.len = 0;
+		}
 	}
 }
 
@@ -453,8 +518,10 @@ static void send_request(int fd, uint64_t id, char **argv)
 static int exec_cmd(const char *dir, int with_stdin, char **argv)
 {
 	static struct inbuf in;
+	static unsigned char out[sizeof(struct frame) + 16384];
+	size_t out_len = 0, out_off = 0;
 	int fd, started = 0, nr = take_port(dir);
-	char name[16], buf[16384];
+	char name[16];
 	struct frame f;
 	uint64_t id;
 	size_t size;
@@ -468,21 +535,34 @@ static int exec_cmd(const char *dir, int with_stdin, char **argv)
 	if (!with_stdin)
 		send_frame(fd, FRAME_STDIN, id, NULL, 0);
 	for (;;) {
+		/* one frame under way; never a write that blocks: see server */
 		struct pollfd pfd[2] = {
-			{ .fd = fd, .events = POLLIN },
-			{ .fd = with_stdin ? 0 : -1, .events = POLLIN },
+			{ .fd = fd, .events = POLLIN | (out_len ? POLLOUT : 0) },
+			{ .fd = with_stdin && !out_len ? 0 : -1,
+			  .events = POLLIN },
 		};
 
 		if (poll(pfd, 2, -1) < 0 && errno != EINTR)
 			die("cannot poll", name);
 		if (pfd[1].revents) {
-			n = read(0, buf, sizeof(buf));
+			n = read(0, out + sizeof(f), sizeof(out) - sizeof(f));
 			if (n <= 0)
 				with_stdin = n = 0;
-			if (send_frame(fd, FRAME_STDIN, id, buf, n))
-				break;
+			f = (struct frame){ .magic = MAGIC, .id = id,
+					    .type = FRAME_STDIN, .len = n };
+			memcpy(out, &f, sizeof(f));
+			out_len = sizeof(f) + n;
+			out_off = 0;
 		}
-		if (!pfd[0].revents)
+		if (out_len) {
+			n = send(fd, out + out_off, out_len - out_off,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+			if (n > 0)
+				out_off += n;
+			if (out_off == out_len)
+				out_len = 0;
+		}
+		if (!(pfd[0].revents & ~POLLOUT))
 			continue;
 		n = read(fd, in.data + in.len, sizeof(in.data) - in.len);
 		if (n <= 0)
