@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The log through the jbd2 journal of the lower filesystem.
+ *
+ * ext4 exports nothing that leads to its journal_t. It is found as the private
+ * data of /proc/fs/jbd2/<device>-8/info, and believed only when it names this
+ * superblock and this device as its own.
+ *
+ * A handle of ours is never nested in another: with current->journal_info set,
+ * jbd2 would take that for a handle of its own journal, whatever it is. Nobody
+ * who may call here has one: faults and copies from user space do not happen
+ * inside handles, and reclaim inside a handle (GFP_NOFS) does not evict our
+ * inodes. A filesystem that writes to files of ours from inside its own
+ * transaction is refused.
+ *
+ * Between begin and end jbd2 has set PF_MEMALLOC_NOFS.
+ */
+#include "journal.h"
+
+#include <linux/blkdev.h>
+#include <linux/file.h>
+#include <linux/jbd2.h>
+#include <linux/magic.h>
+#include <linux/proc_fs.h>
+
+#define IM_JBD_BUFFERS_MIN	256	/* most of one transaction; 4 MiB journal */
+
+static bool im_jbd_info_file(struct file *f)
+{
+	struct dentry *info = f->f_path.dentry;
+	struct dentry *dev = info->d_parent;
+	struct dentry *jbd2 = dev->d_parent;
+
+	/* Only a file of this very place has a journal_t behind it. */
+	return f->f_path.mnt->mnt_sb->s_magic == PROC_SUPER_MAGIC &&
+	       d_is_reg(info) && !strcmp(info->d_name.name, "info") &&
+	       !strcmp(jbd2->d_name.name, "jbd2") &&
+	       !strcmp(jbd2->d_parent->d_name.name, "fs") &&
+	       IS_ROOT(jbd2->d_parent->d_parent);
+}
+
+static int im_jbd_find(struct im_journal *j)
+{
+	struct super_block *sb = j->lsb;
+	char path[64 + BDEVNAME_SIZE];
+	char *p;
+	struct file *f;
+	journal_t *journal;
+	int n, err = 0;
+
+	n = scnprintf(path, sizeof(path), "/proc/fs/jbd2/%pg-8/info",
+		      sb->s_bdev);
+	/* as jbd2 does: a device name may hold slashes */
+	for (p = path + strlen("/proc/fs/jbd2/"); p < path + n - 5; p++)
+		if (*p == '/')
+			*p = '!';
+	f = filp_open(path, O_RDONLY, 0);
+	if (IS_ERR(f)) {
+		im_mount_err(j->fs, "cannot find the journal of the lower filesystem: open %s: error %ld; it needs an internal journal, and /proc mounted",
+		       path, PTR_ERR(f));
+		return PTR_ERR(f) == -ENOENT ? -EOPNOTSUPP : PTR_ERR(f);
+	}
+	journal = im_jbd_info_file(f) ? pde_data(file_inode(f)) : NULL;
+	if (!journal || journal->j_private != sb ||
+	    journal->j_fs_dev != sb->s_bdev) {
+		im_mount_err(j->fs, "%s is not the journal of the lower filesystem",
+		       path);
+		err = -EOPNOTSUPP;
+	}
+	fput(f);
+	if (!err)
+		j->lower = journal;	/* lives as long as the lower mount */
+	return err;
+}
+
+static int im_jbd_open(struct im_journal *j)
+{
+	struct super_block *sb = j->lsb;
+	journal_t *journal;
+	int err;
+
+	if (strcmp(sb->s_type->name, "ext4") || !sb->s_bdev) {
+		im_mount_err(j->fs, "the lower filesystem is %s; the log needs ext4 with a journal",
+		       sb->s_type->name);
+		return -EOPNOTSUPP;
+	}
+	err = im_jbd_find(j);
+	if (err)
+		return err;
+	journal = j->lower;
+	if (jbd2_has_feature_fast_commit(journal)) {
+		im_mount_err(j->fs, "the lower filesystem uses fast_commit, which can save a change without its record; switch it off (tune2fs -O ^fast_commit)");
+		return -EOPNOTSUPP;
+	}
+	if (is_journal_aborted(journal)) {
+		im_mount_err(j->fs, "the journal of the lower filesystem is aborted; run e2fsck");
+		return -EIO;
+	}
+	if (journal->j_max_transaction_buffers < IM_JBD_BUFFERS_MIN ||
+	    journal->j_max_transaction_buffers <
+	    4 * im_segment_credits(j, IM_REC_MAX)) {
+		im_mount_err(j->fs, "the journal of the lower filesystem is too small (%d blocks for one transaction); make it larger (tune2fs -J size=)",
+		       journal->j_max_transaction_buffers);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static void im_jbd_close(struct im_journal *j)
+{
+	j->lower = NULL;
+}
+
+static void *im_jbd_begin(struct im_journal *j, unsigned int blocks, u32 *tid)
+{
+	handle_t *handle;
+
+	if (current->journal_info) {
+		pr_warn_ratelimited("intermezzo (%s): %s changes files from inside a transaction of another filesystem; refused\n",
+				    j->fs->name, current->comm);
+		return ERR_PTR(-EIO);
+	}
+	handle = jbd2_journal_start(j->lower, blocks);
+	if (!IS_ERR(handle))
+		*tid = handle->h_transaction->t_tid;
+	else if (PTR_ERR(handle) == -EROFS)
+		im_journal_die(j->fs, "the lower filesystem's journal",
+			       PTR_ERR(handle));
+	return handle;
+}
+
+static int im_jbd_get(void *handle, struct buffer_head *bh)
+{
+	return jbd2_journal_get_write_access(handle, bh);
+}
+
+static int im_jbd_dirty(void *handle, struct buffer_head *bh)
+{
+	return jbd2_journal_dirty_metadata(handle, bh);
+}
+
+static int im_jbd_end(void *handle)
+{
+	return jbd2_journal_stop(handle);
+}
+
+static bool im_jbd_committed(struct im_journal *j, u32 tid)
+{
+	journal_t *journal = j->lower;
+	bool yes;
+
+	/* The lock orders the abort of a failed commit before its number. */
+	read_lock(&journal->j_state_lock);
+	yes = tid_geq(journal->j_commit_sequence, tid) &&
+	      !is_journal_aborted(journal);
+	read_unlock(&journal->j_state_lock);
+	return yes;
+}
+
+static int im_jbd_force(struct im_journal *j, u32 tid)
+{
+	int err = jbd2_complete_transaction(j->lower, tid);
+
+	if (!err && is_journal_aborted((journal_t *)j->lower))
+		err = -EIO;
+	return err;
+}
+
+/*
+ * jbd2_journal_flush() alone may meet a reserved handle of a writeback that is
+ * just ending, and assert; a freeze waits for those first. EBUSY: it is frozen,
+ * hence flushed.
+ */
+static int im_jbd_flush(struct im_journal *j)
+{
+	int err = freeze_super(j->lsb);
+
+	if (!err)
+		err = thaw_super(j->lsb);
+	return err == -EBUSY ? 0 : err;
+}
+
+const struct im_log_ops im_jbd_ops = {
+	.name		= "jbd2",
+	.open		= im_jbd_open,
+	.close		= im_jbd_close,
+	.begin		= im_jbd_begin,
+	.get		= im_jbd_get,
+	.dirty		= im_jbd_dirty,
+	.end		= im_jbd_end,
+	.committed	= im_jbd_committed,
+	.force		= im_jbd_force,
+	.flush		= im_jbd_flush,
+};

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Finding the end of the log at mount: which segments are alive, which is the
+ * newest, where its last record is and what that says.
+ *
+ * An empty block is not the end: the newest segment is read to its own end, so
+ * that a block that was lost shows as a gap in the numbers. Behind a gap the
+ * log begins anew: readers that want older records get ESTALE and
+ * resynchronise. Damage behind the last good record may have held numbers that
+ * readers have seen; as many as can have been there are left out.
+ */
+#include "journal.h"
+
+static bool im_seg_valid(struct im_journal *j, const struct im_seg *seg, u32 n)
+{
+	const struct im_fset *fset = &j->fs->fset;
+	u64 life = le64_to_cpu(seg->seg);
+
+	return seg->magic == cpu_to_le32(IM_SEG_MAGIC) &&
+	       seg->format == cpu_to_le32(IM_FORMAT) &&
+	       seg->crc == cpu_to_le32(im_seg_crc(seg)) &&
+	       !memcmp(seg->uuid, fset->uuid, sizeof(seg->uuid)) &&
+	       seg->incarnation == fset->incarnation &&
+	       life && life % j->nseg == n && le64_to_cpu(seg->first);
+}
+
+/* Without a header: the newest life of which a record is found in segment n. */
+static void im_seg_salvage(struct im_journal *j, u32 n, void *buf)
+{
+	struct im_segment *s = &j->segs[n];
+	u64 best = 0, first = 0;
+	u32 blk;
+
+	for (blk = 1; blk < j->seg_blocks; blk++) {
+		struct buffer_head *bh = sb_bread(j->lsb, s->map[blk]);
+		struct im_cursor c = { .blk = blk };
+		struct im_rec *rec = buf;
+
+		if (!bh)
+			continue;
+		memcpy(rec, bh->b_data, IM_REC_HDR);
+		brelse(bh);
+		c.life = le64_to_cpu(rec->seg);
+		if (rec->magic != cpu_to_le32(IM_REC_MAGIC) ||
+		    c.life <= best || c.life % j->nseg != n)
+			continue;
+		if (im_log_read(j, &c, buf, NULL))
+			continue;
+		best = c.life;
+		first = le64_to_cpu(rec->recno);
+		/* what follows in a long record is somebody's data */
+		blk = c.off ? c.blk : c.blk - 1;
+	}
+	s->life = best;
+	s->first = first;
+}
+
+/* Reads all headers. Returns the newest life, 0: there is none. */
+static u64 im_seg_headers(struct im_journal *j, void *buf, struct im_tail *t)
+{
+	u64 newest = 0;
+	u32 i;
+
+	for (i = 0; i < j->nseg; i++) {
+		struct im_segment *s = &j->segs[i];
+		struct buffer_head *bh = sb_bread(j->lsb, s->map[0]);
+		struct im_seg *seg = bh ? (struct im_seg *)bh->b_data : NULL;
+
+		if (seg && im_seg_valid(j, seg, i)) {
+			s->life = le64_to_cpu(seg->seg);
+			s->first = le64_to_cpu(seg->first);
+			if (s->life > t->rcvd_life) {
+				t->rcvd_life = s->life;
+				memcpy(j->rcvd, seg->rcvd, sizeof(j->rcvd));
+			}
+		} else if (!seg || memchr_inv(seg, 0, sizeof(*seg))) {
+			im_seg_salvage(j, i, buf);
+			t->damaged = true;
+			im_warn(j->fs, "the header of log segment %08u is damaged; %s",
+				i, s->life ? "its records were found" :
+				"its records are lost");
+		}
+		brelse(bh);
+		newest = max(newest, s->life);
+	}
+	return newest;
+}
+
+/* The oldest life from which on none is missing; sets j->first. */
+static u64 im_seg_oldest(struct im_journal *j)
+{
+	u64 life = j->life;
+	u32 i;
+
+	while (life > 1 && j->life - (life - 1) < j->nseg) {
+		struct im_segment *s = im_segment(j, life - 1);
+
+		if (s->life != life - 1 || s->first > im_segment(j, life)->first)
+			break;
+		life--;
+	}
+	j->first = im_segment(j, life)->first;
+	/* What lies before is out of reach, and free. */
+	for (i = 0; i < j->nseg; i++)
+		if (j->segs[i].life < life)
+			j->segs[i].life = 0;
+	return life;
+}
+
+int im_log_find(struct im_journal *j, struct im_tail *t)
+{
+	struct im_cursor c = { .blk = 1 };
+	struct im_rec *rec;
+	u32 lost = 0;		/* blocks, since the last good record */
+	bool gap = false;
+	void *buf;
+	int err;
+
+	memset(t, 0, sizeof(*t));
+	buf = kvmalloc(IM_REC_MAX, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	rec = buf;
+	j->life = im_seg_headers(j, buf, t);
+	if (!j->life) {
+		im_mount_err(j->fs, "no segment of the log has a valid header or record: the log is destroyed; after removing " IM_STATE_DIR " the fileset can be created anew (-o create), all clients will resynchronise");
+		err = -EUCLEAN;
+		goto out;
+	}
+	t->oldest = im_seg_oldest(j);
+	c.life = j->life;
+	j->last = im_segment(j, j->life)->first - 1;
+	j->next_blk = 1;
+	t->scan_from = t->oldest == j->life ? j->first : 0;
+
+	while ((err = im_log_read(j, &c, buf, NULL)) != -ENODATA) {
+		u64 recno = le64_to_cpu(rec->recno);
+
+		j->next_blk = c.off ? c.blk + 1 : c.blk;
+		if (err) {
+			lost++;
+			continue;
+		}
+		if (recno <= j->last)	/* no life writes that */
+			continue;
+		if (recno != j->last + 1) {
+			gap = true;
+			j->first = recno;
+		}
+		j->last = recno;
+		lost = 0;
+		t->scan_from = le64_to_cpu(rec->scan_from);
+		t->clean = rec->op == cpu_to_le16(IM_OP_CHECKPOINT) &&
+			   (rec->flags & cpu_to_le32(IM_RF_CLEAN));
+	}
+	/* The first record comes with the header. */
+	if (j->last < im_segment(j, j->life)->first && j->life > 1)
+		lost++;
+	if (lost) {
+		j->last += (u64)lost * (j->bsize / IM_REC_HDR);
+		j->first = j->last + 1;
+		t->clean = false;
+	}
+	t->damaged |= gap || lost;
+	if (!t->scan_from || t->scan_from > j->last + 1) {
+		t->scan_from = im_segment(j, t->oldest)->first;
+		t->damaged |= j->last >= t->scan_from;
+	}
+	err = 0;
+out:
+	kvfree(buf);
+	return err;
+}
