@@ -35,6 +35,7 @@ static void __exit im_exit(void)
 	unregister_filesystem(&im_fs_type);
 	im_netlink_exit();
 	im_file_exit();
+	im_replay_exit();
 	im_free_inode_cache();
 }
 
