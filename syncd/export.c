@@ -268,6 +268,7 @@ static void data_hole(struct items *s, u64 to)
 	h[1] = cpu_to_le64(len);
 	im_frame_put(&s->a.out, IM_FR_HOLE, h, sizeof(h), 0);
 	s->pos += len;
+	s->data_end = s->pos;		/* what follows is to be asked for */
 	for (; len; len -= n) {
 		n = len < sizeof(zero) ? len : sizeof(zero);
 		XXH3_64bits_update(s->hash, zero, n);
