@@ -228,6 +228,8 @@ static const struct twist twists[] = {
 	{ "10^9 ns", IM_OP_SETATTR, -EINVAL, AT(mtime_ns), 1000000000, 0 },
 	{ "UTIME_NOW", IM_OP_SETATTR, -EINVAL, AT(mtime_ns), 0x3fffffff, 0 },
 	{ "UTIME_OMIT", IM_OP_LINK, -EINVAL, AT(dir_mtime_ns), 0x3ffffffe, 0 },
+	{ "10^9 ns of dir", IM_OP_RENAME, -EINVAL, AT(dir_mtime_ns),
+	  1000000000, 0 },
 	{ "10^9 ns of dir2", IM_OP_RENAME, -EINVAL, AT(dir2_mtime_ns),
 	  1000000000, 0 },
 	{ "time before 1970", IM_OP_SETATTR, 0, AT(mtime), -1000ULL, 0 },
@@ -381,6 +383,8 @@ static void test_body(void)
 	   "nor their prefix");
 	is(with_name(IM_OP_SETXATTR, "trusted.intermezz", 17), 0,
 	   "others do");
+	is(with_name(IM_OP_SETXATTR, x, 255), 0, "an xattr name of 255 bytes");
+	is(with_name(IM_OP_SETXATTR, x, 256), -EINVAL, "not of 256");
 	is(with_data(IM_OP_SYMLINK, "", 0), -EINVAL, "a link has a target");
 	is(with_data(IM_OP_SYMLINK, "a\0b", 3), -EINVAL, "without NUL");
 	is(with_data(IM_OP_SYMLINK, x, 4095), 0, "of at most 4095 bytes");
@@ -488,13 +492,14 @@ static void test_names(void)
 	is(im_fsname_check(x), -EINVAL, "64 characters are too many");
 	x[63] = 0;
 	is(im_fsname_check(x), 0, "63 are not");
-	is(im_fsname_check("home-2.old_A"), 0, "all sorts of characters");
+	is(im_fsname_check("home-2.old_AZaz09"), 0, "all sorts of characters");
 	is(im_fsname_check(""), -EINVAL, "an empty fileset name");
 	is(im_fsname_check(".x"), -EINVAL, "a dot first");
 	is(im_fsname_check("a/b"), -EINVAL, "a slash");
 	is(im_fsname_check("a b"), -EINVAL, "a space");
 	is(im_fsname_check("\xc3\xa4"), -EINVAL, "no ASCII");
 	ok(!strcmp(im_op_name(IM_OP_RENAME), "RENAME") &&
+	   !strcmp(im_op_name(IM_OP_MAX), "MARK") &&
 	   !strcmp(im_op_name(0), "?") && !strcmp(im_op_name(IM_OP_MAX + 1), "?"),
 	   "names of opcodes");
 	for (unsigned int op = 0; op <= IM_OP_MAX + 1; op++) {

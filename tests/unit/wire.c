@@ -177,6 +177,7 @@ static int feed_raw(u32 len, u8 type, u8 flags, u16 zero, const void *p,
 static void test_bad_header(void)
 {
 	is(feed_raw(0, IM_FR_END, 0, 0, "", 0), 0, "an empty frame");
+	is(feed_raw(4, IM_FR_MAX, 0, 0, "abcd", 4), 0, "the last type");
 	is(feed_raw(4, 0, 0, 0, "abcd", 4), -EPROTO, "type 0");
 	is(feed_raw(4, IM_FR_MAX + 1, 0, 0, "abcd", 4), -EPROTO,
 	   "unknown type");
@@ -509,6 +510,10 @@ static void test_obj_hostile(void)
 	b = make_obj(reg, x, 255, "", 0);
 	ok(obj_verdict(b.p, b.len, true) > 0, "a name of 255 bytes");
 	im_buf_free(&b);
+	b = make_obj(reg, "8 bytes.", 8, "", 0);
+	is(obj_verdict(b.p, b.len, true), sizeof(struct im_wire_obj) + 8,
+	   "a name that needs no padding");
+	im_buf_free(&b);
 	b = make_obj(reg, x, 256, "", 0);
 	ok(b.err == -EMSGSIZE && !b.len, "256 are not sent");
 	im_buf_free(&b);
@@ -523,6 +528,31 @@ static void test_own_xattr(void)
 	im_obj_put(&b, &o, "name", 4, NULL, 0, &own, 1);
 	is(obj_verdict(b.p, b.len, true), -EPROTO,
 	   "our own xattrs never travel");
+	im_buf_free(&b);
+}
+
+/* Everything as long as it may be, and one byte longer. */
+static void test_long_obj(void)
+{
+	char text[IM_TARGET_LEN + 2], name[IM_NAME_LEN + 2];
+	struct im_xattr x = { name, "v", 1 };
+	struct im_wire_obj o = sample_obj(S_IFLNK | 0777);
+	struct im_buf b = { 0 };
+
+	memset(text, 't', sizeof(text));
+	memset(name, 'n', sizeof(name));
+	name[IM_NAME_LEN] = 0;
+	im_obj_put(&b, &o, "n", 1, text, IM_TARGET_LEN, &x, 1);
+	ok(!b.err && obj_verdict(b.p, b.len, true) == (ssize_t)b.len,
+	   "the longest target and xattr name");
+	im_buf_reset(&b);
+	im_obj_put(&b, &o, "n", 1, text, IM_TARGET_LEN + 1, &x, 1);
+	is(b.err, -EMSGSIZE, "a longer target is not sent");
+	im_buf_reset(&b);
+	name[IM_NAME_LEN] = 'n';
+	name[IM_NAME_LEN + 1] = 0;
+	im_obj_put(&b, &o, "n", 1, text, IM_TARGET_LEN, &x, 1);
+	is(b.err, -EMSGSIZE, "nor a longer xattr name");
 	im_buf_free(&b);
 }
 
@@ -669,6 +699,7 @@ int main(void)
 	test_obj_cuts();
 	test_obj_hostile();
 	test_own_xattr();
+	test_long_obj();
 	test_large_obj();
 	test_get();
 	return tap_done();
