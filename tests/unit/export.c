@@ -468,6 +468,6 @@ int main(void)
 	test_hint();
 	test_sums();
 	test_delta();
-	fake_stop();
+	ok(fake_stop(), "the server stops and leaves nothing behind");
 	return tap_done();
 }

@@ -272,6 +272,41 @@ static void test_kml(void)
 	status_is("/im/1/t/info", 200);
 }
 
+/* A record must not wait in the kernel for more to come (TCP_CORK: 200 ms). */
+static void test_latency(void)
+{
+	static const char get[] = "GET /im/1/t/kml?inc=9&from=21 HTTP/1.1\r\n"
+				  "Host: x\r\n\r\n";
+	struct im_rec rec = {
+		.magic = cpu_to_le32(IM_REC_MAGIC),
+		.op = cpu_to_le16(IM_OP_CHECKPOINT),
+		.state = IM_RS_DONE,
+		.recno = cpu_to_le64(21),
+	};
+	u8 one[sizeof(rec)];
+	char buf[4096];
+	int before = atomic_load(&fakelog.opened), i, quick = 0;
+	int fd = tcp_connect();
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	im_rec_encode(one, &rec, &(struct im_body){ 0 });
+	(void)!send(fd, get, sizeof(get) - 1, MSG_NOSIGNAL);
+	for (i = 0; i < 500 && atomic_load(&fakelog.opened) == before; i++)
+		usleep(10000);
+	while (poll(&p, 1, 500) == 1)
+		(void)!recv(fd, buf, sizeof(buf), 0);
+	for (i = 0; i < 10; i++) {
+		(void)!send(fakelog.writer, one, sizeof(one), MSG_NOSIGNAL);
+		quick += poll(&p, 1, 150) == 1;
+		usleep(20000);
+		if (poll(&p, 1, 1000) == 1)
+			(void)!recv(fd, buf, sizeof(buf), 0);
+	}
+	ok(quick >= 8, "a record is on its way at once");
+	diag("%d of 10 came within 150 ms", quick);
+	close(fd);
+}
+
 /* Rates */
 
 struct load {
@@ -345,8 +380,9 @@ int main(void)
 	test_bodies();
 	test_garbage();
 	test_kml();
+	test_latency();
 	test_rate();
 	test_limit();
-	fake_stop();
+	ok(fake_stop(), "the server stops and leaves nothing behind");
 	return tap_done();
 }

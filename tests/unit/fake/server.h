@@ -25,7 +25,7 @@ extern struct fakelog fakelog;
  * fileset "t". False: no handles here, the test was skipped.
  */
 bool fake_start(void);
-void fake_stop(void);
+bool fake_stop(void);			/* true: it ended well */
 extern struct fset set;			/* "t" */
 extern char top[];			/* top/t: the tree; top/sock: the socket */
 
