@@ -69,7 +69,7 @@ void sigload_free(struct sigload *s);
 struct answer *delta_answer(const struct im_fid *fid, const struct hint *hint,
 			    struct sigload *s);
 
-#define BLOCK_MIN	512U		/* sums and sig */
+#define BLOCK_MIN	256U		/* of sums, sig and delta */
 #define BLOCK_MAX	(16U << 20)
 
 /* export.c */

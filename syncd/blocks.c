@@ -22,11 +22,23 @@
 #define BLOCKS_QUIET	(64U << 20)	/* read this much: show life */
 #define SIG_STRONG	16		/* bytes of BLAKE2 of each block */
 #define SIG_HEAD	12		/* magic, block length, strong length */
+#define SIG_SLOTS	(1U << 18)
+#define SIG_CHAIN	256		/* see sig_scan() */
 
 /* A signature from a client */
 
+struct sig_slot {
+	u32 strong;			/* a part of the last one seen */
+	u32 changes;
+};
+
 struct sigload {
 	rs_job_t *job;
+	struct sig_slot *slots;
+	u8 rec[4 + 32];			/* weak and strong sum of a block */
+	size_t rec_len;
+	size_t rec_at;
+	u64 blocks;
 	rs_signature_t *sig;
 	rs_buffers_t io;
 	u8 head[SIG_HEAD];
@@ -41,12 +53,19 @@ struct sigload *sigload_new(void)
 
 	if (!s)
 		return NULL;
+	s->slots = calloc(SIG_SLOTS, sizeof(*s->slots));
+	if (!s->slots)
+		goto err_free;
 	s->job = rs_loadsig_begin(&s->sig);
-	if (!s->job) {
-		free(s);
-		return NULL;
-	}
+	if (!s->job)
+		goto err_free_slots;
 	return s;
+
+err_free_slots:
+	free(s->slots);
+err_free:
+	free(s);
+	return NULL;
 }
 
 static u32 sig_be32(const u8 *p)
@@ -65,6 +84,42 @@ static bool sig_head_ok(const u8 *head)
 		magic == RS_BLAKE2_SIG_MAGIC) &&
 	       block >= BLOCK_MIN && block <= BLOCK_MAX &&
 	       strong >= 8 && strong <= 32;
+}
+
+/*
+ * librsync compares a block with all blocks of its weak sum, when it builds its
+ * table and at each byte of the file. A signature with a million blocks of one
+ * weak sum and different strong sums, made on purpose, would keep it busy for
+ * days in one call. Counted here are changes of the strong sum between blocks
+ * whose weak sums fall into one slot: a bound for the distinct ones. Chance
+ * brings a few beyond the average; equal blocks, as of zeros, bring none.
+ */
+static bool sig_scan(struct sigload *s, const u8 *p, size_t len)
+{
+	struct sig_slot *slot;
+	u32 weak, strong;
+	size_t n;
+
+	while (len) {
+		n = s->rec_len - s->rec_at < len ? s->rec_len - s->rec_at : len;
+		memcpy(s->rec + s->rec_at, p, n);
+		s->rec_at += n;
+		p += n;
+		len -= n;
+		if (s->rec_at < s->rec_len)
+			break;
+		s->rec_at = 0;
+		s->blocks++;
+		weak = sig_be32(s->rec) * 0x9e3779b1U;
+		memcpy(&strong, s->rec + 4, sizeof(strong));
+		slot = &s->slots[weak / (UINT32_MAX / SIG_SLOTS + 1)];
+		if (slot->strong == strong)
+			continue;
+		slot->strong = strong;
+		if (++slot->changes > SIG_CHAIN + 4 * s->blocks / SIG_SLOTS)
+			return false;
+	}
+	return true;
 }
 
 static int sigload_iter(struct sigload *s, const void *p, size_t len, bool eof)
@@ -109,12 +164,17 @@ int sigload_feed(struct sigload *s, const void *p, size_t len)
 			s->bad = true;
 			return -EINVAL;
 		}
+		s->rec_len = 4 + sig_be32(s->head + 8);
 		err = sigload_iter(s, s->head, SIG_HEAD, false);
 		if (err)
 			return err;
 	}
 	if (!len)
 		return 0;
+	if (!sig_scan(s, at, len)) {
+		s->bad = true;
+		return -EINVAL;
+	}
 	return sigload_iter(s, at, len, false);
 }
 
@@ -129,6 +189,8 @@ int sigload_end(struct sigload *s)
 		err = -EINVAL;
 	rs_job_free(s->job);
 	s->job = NULL;
+	free(s->slots);
+	s->slots = NULL;
 	if (!err && rs_build_hash_table(s->sig) != RS_DONE)
 		err = -ENOMEM;
 	return err;
@@ -142,6 +204,7 @@ void sigload_free(struct sigload *s)
 		rs_job_free(s->job);
 	if (s->sig)
 		rs_free_sumset(s->sig);
+	free(s->slots);
 	free(s);
 }
 

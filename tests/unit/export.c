@@ -416,6 +416,7 @@ static void test_delta(void)
 {
 	static u8 old[2000000], new[2000000];
 	struct reply r;
+	static char hostile[12 + 20 * 400];
 	char sig[4096], url[160];
 	size_t i, len;
 
@@ -442,6 +443,16 @@ static void test_delta(void)
 	len = signature(old, 10000, RS_RK_BLAKE2_SIG_MAGIC, sig, sizeof(sig));
 	ask(&r, url, &(struct ask){ .body = sig, .len = len - 3 });
 	is(r.status, 400, "a signature that ends early is refused");
+	im_buf_free(&r.body);
+	for (i = 0; i < 400; i++)	/* one weak sum, many strong ones */
+		memcpy(hostile + 12 + 20 * i + 4, &i, sizeof(i));
+	memcpy(hostile, sig, 12);
+	ask(&r, url, &(struct ask){ .body = hostile, .len = 12 + 20 * 400 });
+	is(r.status, 400, "a signature that would take forever is refused");
+	im_buf_free(&r.body);
+	memset(hostile + 12, 7, 20 * 400);
+	ask(&r, url, &(struct ask){ .body = hostile, .len = 12 + 20 * 400 });
+	is(r.status, 200, "one with many equal blocks is not");
 	im_buf_free(&r.body);
 	for (i = 0; i < 200; i++) {	/* under sanitizers */
 		char bad[4096];
