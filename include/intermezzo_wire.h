@@ -46,6 +46,9 @@
  * of text. A request may carry "X-InterMezzo-Rate: BYTES_PER_SECOND": the
  * server then sends this client no faster.
  *
+ * ALIVE can stand between the frames of sums, sig and delta too: a long file
+ * may give nothing to send for some time.
+ *
  * A failure in the middle of an answer is an ERROR frame, or the connection
  * ends before END: what came before is valid.
  */

@@ -6,7 +6,7 @@
  * the requests' bytes are limited (request.c).
  *
  * Long passes can give nothing to send for seconds (a delta of an equal file):
- * an empty frame shows that we live, and finds out if the client does.
+ * ALIVE shows that we live, and finds out if the client does.
  */
 #include "answer.h"
 
@@ -253,11 +253,11 @@ static ssize_t blocks_read(struct blocks *b, size_t have)
 
 static void blocks_put_sums(struct blocks *b)
 {
-	if (b->sums.len || b->pos - b->quiet >= BLOCKS_QUIET) {
-		im_frame_put(&b->a.out, IM_FR_SUMS, b->sums.p, b->sums.len, 0);
-		b->quiet = b->pos;
-	}
+	if (!b->sums.len)
+		return;
+	im_frame_put(&b->a.out, IM_FR_SUMS, b->sums.p, b->sums.len, 0);
 	im_buf_reset(&b->sums);
+	b->quiet = b->pos;
 }
 
 static void blocks_sum_done(struct blocks *b)
@@ -291,8 +291,7 @@ static int sums_step(struct blocks *b)
 		blocks_sum_done(b);
 	if (b->sums.err)
 		return b->sums.err;
-	if (b->eof || b->sums.len >= ANSWER_FILL ||
-	    b->pos - b->quiet >= BLOCKS_QUIET)
+	if (b->eof || b->sums.len >= ANSWER_FILL)
 		blocks_put_sums(b);
 	return !b->eof;
 }
@@ -325,7 +324,7 @@ static int job_step(struct blocks *b, unsigned int type)
 			 rs_strerror(r));
 		return r == RS_MEM_ERROR ? -ENOMEM : -EIO;
 	}
-	if (n || b->pos - b->quiet >= BLOCKS_QUIET) {
+	if (n) {
 		if (type == IM_FR_DELTA)
 			answer_data(&b->a, type, b->outbuf, n);
 		else	/* hashes do not pack */
@@ -343,6 +342,20 @@ static int sig_step(struct blocks *b)
 static int delta_step(struct blocks *b)
 {
 	return job_step(b, IM_FR_DELTA);
+}
+
+static int blocks_alive(struct blocks *b)
+{
+	struct im_ioc_info info;
+	__le64 durable;
+	int err = kml_info(b->a.f, &info);
+
+	if (err)
+		return err;
+	durable = cpu_to_le64(info.durable);
+	im_frame_put(&b->a.out, IM_FR_ALIVE, &durable, sizeof(durable), 0);
+	b->quiet = b->pos;
+	return 1;
 }
 
 static int blocks_more(struct answer *a)
@@ -367,9 +380,10 @@ static int blocks_more(struct answer *a)
 		if (atomic_load(a->stop))
 			return -ESHUTDOWN;
 		r = b->step(b);
-		/* what shows life must go out */
-		if (a->out.len && b->quiet == b->pos && r > 0)
+		if (r > 0 && b->pos - b->quiet >= BLOCKS_QUIET) {
+			r = blocks_alive(b);
 			break;
+		}
 	}
 	if (r)
 		return r;
