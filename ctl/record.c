@@ -150,7 +150,8 @@ static void print_what(FILE *out, const struct im_rec *rec,
 	if (op == IM_OP_MARK)
 		return;
 	print_fid(out, &rec->fid);
-	fputc(' ', out);
+	if (op != IM_OP_SETATTR && op != IM_OP_DIRTY && !im_op_is_data(op))
+		fputc(' ', out);
 	switch (op) {
 	case IM_OP_CREATE:
 	case IM_OP_MKDIR:

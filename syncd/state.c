@@ -31,8 +31,9 @@ int state_lock(const char *dir, char *err, size_t errlen)
 		pid[strcspn(pid, "\n")] = '\0';
 		if (rc == -EBUSY)
 			snprintf(err, errlen,
-				 "another intersyncd%s%s uses %s; stop it first, or give this one --state-dir and --socket of its own",
-				 *pid ? ", process " : "", pid, dir);
+				 "another intersyncd%s%s%s uses %s; stop it first, or give this one --state-dir and --socket of its own",
+				 *pid ? " (process " : "", pid, *pid ? ")" : "",
+				 dir);
 		else
 			snprintf(err, errlen, "cannot lock %s: %m", path);
 		close(fd);
