@@ -192,7 +192,8 @@ static int im_dirty_log(struct inode *inode, unsigned int opcode, bool still,
 		im_copy_size(inode);
 	}
 	im_op_take_attrs(&op);
-	op.rec.trunc = cpu_to_le64(trunc);
+	/* Not cut: all up to the size, and more is not allowed. */
+	op.rec.trunc = cpu_to_le64(min(trunc, le64_to_cpu(op.rec.size)));
 	if (still)
 		op.rec.flags |= cpu_to_le32(IM_RF_STILL);
 	if (taken.n && !(push && taken.n > IM_PUSH_RANGES))
