@@ -347,6 +347,7 @@ static int im_try_write(struct im_journal *j, struct im_op *op, u8 state,
 		goto unlock;
 	}
 
+	op->rec.magic = cpu_to_le32(IM_REC_MAGIC);
 	op->rec.seg = cpu_to_le64(j->life);
 	op->rec.recno = cpu_to_le64(j->last + 1);
 	op->rec.scan_from = cpu_to_le64(scan_from);
@@ -509,11 +510,10 @@ void im_journal_break(struct im_journal *j)
 	wake_up_all(&j->wait);
 }
 
-void im_journal_lose(struct im_journal *j, u64 recno)
+void im_journal_lose(struct im_journal *j, u64 first)
 {
 	mutex_lock(&j->lock);
-	if (recno >= j->first)
-		WRITE_ONCE(j->first, recno + 1);
+	WRITE_ONCE(j->first, max(j->first, first));
 	mutex_unlock(&j->lock);
 	wake_up_all(&j->wait);
 }

@@ -168,8 +168,8 @@ void im_rcvd_update(struct im_journal *j, const struct im_rec *rec);
 /* The log starts after its newest record; a number is left out, so that no
  * reader ever passes. For damage that recovery cannot mend. */
 void im_journal_break(struct im_journal *j);
-/* Record recno cannot be read: what lies up to it is out of reach. */
-void im_journal_lose(struct im_journal *j, u64 recno);
+/* Records before `first` cannot be read: they are out of reach from now on. */
+void im_journal_lose(struct im_journal *j, u64 first);
 void im_reader_add(struct im_journal *j, unsigned int commit_ms);
 void im_reader_del(struct im_journal *j);
 

@@ -42,25 +42,29 @@ static u64 im_kml_find_life(struct im_journal *j, u64 recno)
 	return life;
 }
 
-/* Is the segment of this life still there, beginning with recno at most? */
-static bool im_kml_life(struct im_journal *j, u64 life, u64 recno)
+/* The first recno of a life, or 0: it is not in the log. */
+static u64 im_kml_life(struct im_journal *j, u64 life)
 {
-	bool ret;
+	u64 first = 0;
 
 	mutex_lock(&j->lock);
-	ret = im_segment(j, life)->life == life &&
-	      im_segment(j, life)->first <= recno;
+	if (im_segment(j, life)->life == life)
+		first = im_segment(j, life)->first;
 	mutex_unlock(&j->lock);
-	return ret;
+	return first;
 }
 
-/* Reads record k->next, which is durable, into k->rec. */
-static int im_kml_load(struct im_kml *k)
+/*
+ * Reads record k->next, which is durable, into k->rec. Damage before it is
+ * passed over. -EBADMSG: it is not there; *found: the oldest one behind it.
+ */
+static int im_kml_load(struct im_kml *k, u64 *found)
 {
 	struct im_journal *j = k->fs->journal;
 	u64 recno;
 	int err;
 
+	*found = k->next + 1;
 	if (!k->at.life) {
 		k->at.life = im_kml_find_life(j, k->next);
 		if (!k->at.life)
@@ -74,19 +78,28 @@ static int im_kml_load(struct im_kml *k)
 		cond_resched();
 		err = im_log_read(j, &k->at, k->rec, NULL);
 		if (err == -ENODATA) {
-			if (!im_kml_life(j, k->at.life + 1, k->next))
+			recno = im_kml_life(j, k->at.life + 1);
+			if (!recno)
 				return -EBADMSG;
 			k->at.life++;
 			k->at.blk = 1;
 			k->at.off = 0;
+			if (recno > k->next) {
+				*found = recno;
+				return -EBADMSG;
+			}
 			continue;
 		}
 		if (err)
-			return err;
+			continue;
 		recno = le64_to_cpu(k->rec->recno);
 		if (recno < k->next)
 			continue;	/* on the way there */
-		if (recno > k->next || k->rec->state == IM_RS_INTENT)
+		if (recno > k->next) {
+			*found = recno;
+			return -EBADMSG;
+		}
+		if (k->rec->state == IM_RS_INTENT)
 			return -EBADMSG;
 		k->have = le32_to_cpu(k->rec->len);
 		return 0;
@@ -96,10 +109,11 @@ static int im_kml_load(struct im_kml *k)
 static int im_kml_next(struct im_kml *k)
 {
 	struct im_journal *j = k->fs->journal;
+	u64 found;
 	int err = 0;
 
 	if (!k->have && k->next >= READ_ONCE(j->first))
-		err = im_kml_load(k);
+		err = im_kml_load(k, &found);
 	/* Only now: the blocks may have been written anew while being read. */
 	smp_rmb();
 	if (k->next < READ_ONCE(j->first)) {
@@ -108,9 +122,9 @@ static int im_kml_next(struct im_kml *k)
 	}
 	if (err && err != -EINTR) {
 		k->at.life = 0;
-		im_journal_lose(j, k->next);
-		im_err(k->fs, "the log is damaged at record %llu (error %d): readers must resynchronise",
-		       k->next, err);
+		im_journal_lose(j, found);
+		im_err(k->fs, "the log is damaged, records %llu to %llu cannot be read: readers must resynchronise",
+		       k->next, found - 1);
 	}
 	return err;
 }

@@ -469,9 +469,13 @@ int im_log_read(struct im_journal *j, struct im_cursor *c, void *buf,
 		err = im_log_gather(j, c, bh, buf, len);
 		if (err)
 			goto put;
-		if (im_rec_check(buf, len, &need, &body) ||
-		    le64_to_cpu(rec->seg) != c->life ||
+		err = im_rec_check(buf, len, &need, &body);
+		if (err || le64_to_cpu(rec->seg) != c->life ||
 		    le64_to_cpu(rec->recno) < im_segment(j, c->life)->first) {
+			pr_debug("im: log %llu block %u+%u: bad record %llu op %u len %u: %d\n",
+				 c->life, c->blk, c->off,
+				 le64_to_cpu(rec->recno), le16_to_cpu(rec->op),
+				 len, err);
 			err = -EBADMSG;
 			goto put;
 		}
