@@ -33,16 +33,18 @@ vm_usage_disks='	--disk SIZE|IMAGE  a virtio disk (vda, vdb, ...); SIZE as 256M
 	--rw-share DIR:TAG share DIR writable; the guest sees it in /share/TAG
 	--append ARGS      kernel arguments
 	--env NAME=VALUE   environment of the script
+	--icount           virtual time is the number of instructions: repeatable
+	                   measurements, one processor, no slub debugging
 	--console          show the console on stderr as it happens'
 
 # Options common to run, start and shell; sets VM_* and VM_REST.
 vm_options() {
 	VM_DISKS=() VM_LINKS=() VM_SHARES=() VM_ENV=() VM_REST=() VM_FORWARD=()
 	VM_MEM=1024 VM_SMP=2 VM_TIMEOUT=600 VM_APPEND= VM_NAME= VM_SHOW=
-	VM_KERNEL= VM_MODULES=
+	VM_KERNEL= VM_MODULES= VM_ICOUNT=
 	while [ $# -gt 0 ]; do
 		case $1 in
-		--help | --console | --) ;;
+		--help | --console | --icount | --) ;;
 		--*) [ $# -ge 2 ] || vm_die "$1 wants a value" ;;
 		esac
 		case $1 in
@@ -60,6 +62,7 @@ vm_options() {
 		--rw-share) VM_SHARES+=("$2"); shift ;;
 		--env) VM_ENV+=("$2"); shift ;;
 		--console) VM_SHOW=1 ;;
+		--icount) VM_ICOUNT=1 VM_SMP=1 ;;
 		--) shift; break ;;
 		-*) vm_usage >&2; vm_die "no such option: $1" ;;
 		*) break ;;
@@ -193,13 +196,16 @@ vm_dir() {
 
 # Boot the machine in VM_DIR as the options say.
 vm_boot() {
-	local args=() env= i=0 n d name end addr links=
+	local args=() env= i=0 n d name end addr links= debug=slub_debug=FZPU
 	vm_prepare
 	vm_pid >/dev/null && vm_die "machine $VM_NAME runs already"
 	mkdir -p "$VM_DIR"
 	rm -f "$VM_DIR"/cmd.* "$VM_DIR/monitor" "$VM_DIR/console"
 
-	case $(cat "$VM_STATE/accel") in
+	case $VM_ICOUNT$(cat "$VM_STATE/accel") in
+	1*)
+		args+=(-accel tcg,thread=single -cpu max,la57=off -icount shift=1)
+		debug= ;;
 	kvm) args+=(-accel kvm -cpu max) ;;
 	*) args+=(-accel tcg,thread=multi -cpu max,la57=off) ;;
 	esac
@@ -265,7 +271,7 @@ vm_boot() {
 			-display none -no-reboot -pidfile pid \
 			-kernel "$VM_STATE/kernel-$VM_KERNEL" \
 			-initrd "$VM_STATE/initramfs-$VM_KERNEL" \
-			-append "console=ttyS0 loglevel=5 mitigations=off no_timer_check tsc=reliable random.trust_cpu=on panic_on_warn=1 oops=panic slub_debug=FZPU panic=-1 hung_task_panic=1 VM_TOP=$VM_TOP VM_NAME=$VM_NAME VM_PORTS=$VM_PORTS VM_ADDRS=$links VM_MODDIR=$VM_MODULES$env$VM_APPEND" \
+			-append "console=ttyS0 loglevel=5 mitigations=off no_timer_check tsc=reliable random.trust_cpu=on panic_on_warn=1 oops=panic $debug panic=-1 hung_task_panic=1 VM_TOP=$VM_TOP VM_NAME=$VM_NAME VM_PORTS=$VM_PORTS VM_ADDRS=$links VM_MODDIR=$VM_MODULES$env$VM_APPEND" \
 			"${args[@]}" </dev/null >qemu.log 2>&1
 	) 2>/dev/null &
 	VM_QEMU=$!
