@@ -1,0 +1,618 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of one attachment: connect, find out where we are, take a snapshot
+ * or follow the log, and begin again whenever something breaks.
+ *
+ * Where we are is in the log here (last_rcvd: recno and low) and in the root's
+ * TREE_STATE, in this order of writes:
+ *   snapshot begins   TREE_STATE = SNAPSHOT, the server's identity, start
+ *   snapshot ends     syncfs, index, MARK(start, start + 1), then FOLLOW with
+ *                     the window
+ * so a cut anywhere leads to another snapshot, or to a start from `start`. An
+ * interrupted snapshot keeps the start of the first one: what was fetched then
+ * is made right by the log from there on.
+ *
+ * Following starts at low: records up to recno are in the tree already, but
+ * the data of those from low on may be lost, so that is fetched again.
+ */
+#include "client.h"
+
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "shape.h"
+#include "stream.h"
+
+#define CLIENT_BATCH	16384		/* records folded together */
+#define CLIENT_BACKOFF_MIN	200	/* ms */
+#define CLIENT_BACKOFF_MAX	30000
+#define CLIENT_MARK_MS	2000		/* how often last_rcvd is made to move */
+#define CLIENT_IDLE_MS	500
+#define CLIENT_LOOK_MS	150		/* for the rename of a large new file */
+#define CLIENT_LOOK_SIZE	(256U << 10)
+
+/* Where to follow from. */
+struct client_place {
+	u64 recno, low;
+};
+
+static bool client_stopped(const struct client *c)
+{
+	return atomic_load(&c->f->stop);
+}
+
+/* Sleeps in small steps; -ECANCELED when told to stop. */
+static int client_sleep(struct fset *f, unsigned int ms)
+{
+	while (ms && !atomic_load(&f->stop)) {
+		unsigned int k = ms < 100 ? ms : 100;
+		struct timespec ts = { .tv_nsec = (long)k * 1000000 };
+
+		nanosleep(&ts, NULL);
+		ms -= k;
+	}
+	return atomic_load(&f->stop) ? -ECANCELED : 0;
+}
+
+int client_wait_room(struct fset *f, int err)
+{
+	if (err != -ENOSPC && err != -EDQUOT)
+		return err;
+	fset_error(f, "no space left for the replica in %s: waiting for room",
+		   f->dir);
+	err = client_sleep(f, 2000);
+	return err;
+}
+
+int client_set_window(struct client *c, u64 recno)
+{
+	if (recno <= client_window(c))
+		return 0;
+	c->tree.st.window = cpu_to_le64(recno);
+	return tree_state_save(&c->tree);
+}
+
+static int client_mark(struct client *c, u64 recno, u64 low)
+{
+	struct im_ioc_mark m = { .recno = recno, .low = low };
+
+	if (ioctl(c->tree.replay, IM_IOC_MARK, &m))
+		return -errno;
+	return 0;
+}
+
+/* Snapshot */
+
+static int client_snapshot(struct client *c)
+{
+	struct tree_state *st = &c->tree.st;
+	u64 start, kept = 0;
+	int err;
+
+	fset_phase(c->f, "snapshot");
+	pthread_mutex_lock(&c->f->stat.lock);
+	c->f->stat.files_done = c->f->stat.files_all = 0;
+	pthread_mutex_unlock(&c->f->stat.lock);
+
+	if (le32_to_cpu(st->phase) == TREE_SNAPSHOT && st->start &&
+	    le64_to_cpu(st->start) + 1 >= le64_to_cpu(c->srv.first))
+		kept = le64_to_cpu(st->start);
+	start = le64_to_cpu(c->srv.durable);
+	if (kept && kept < start)
+		start = kept;
+	st->phase = cpu_to_le32(TREE_SNAPSHOT);
+	st->start = cpu_to_le64(start);
+	st->window = cpu_to_le64(~(u64)0);
+	st->round = cpu_to_le32(le32_to_cpu(st->round) + 1);
+	err = tree_state_save(&c->tree);
+	if (err)
+		return err;
+	c->tree.recno = c->tree.low = start ? start : 1;
+	err = graft_all(c, &start);
+	if (err)
+		return err;
+	/* info was asked for before the walk began: never later than BEGIN. */
+	start = le64_to_cpu(st->start);
+	if (syncfs(c->f->fd))
+		return -errno;
+	err = tree_commit(&c->tree, true);
+	if (!err)
+		err = client_mark(c, start, start + 1);
+	if (err)
+		return err;
+	st->phase = cpu_to_le32(TREE_FOLLOW);
+	return tree_state_save(&c->tree);
+}
+
+/* Following */
+
+struct client_batch {
+	u8 *bytes;
+	size_t len;
+	struct fold_item *v;
+	size_t n, room;
+};
+
+static void client_batch_clear(struct client_batch *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->n; i++) {
+		fold_item_free(&b->v[i]);
+		fetch_load_free(b->v[i].load);
+	}
+	b->n = 0;
+}
+
+static void client_batch_free(struct client_batch *b)
+{
+	client_batch_clear(b);
+	free(b->v);
+	free(b->bytes);
+	memset(b, 0, sizeof(*b));
+}
+
+static int client_batch_add(struct client_batch *b, const struct im_rec *r,
+			    const struct im_body *body, bool redo)
+{
+	if (b->n == b->room) {
+		size_t room = b->room ? b->room * 2 : 64, i;
+		struct fold_item *v = malloc(room * sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		/* Not realloc: a set of ranges may point into itself. */
+		for (i = 0; i < b->n; i++) {
+			v[i] = b->v[i];
+			im_ranges_move(&v[i].ranges, &b->v[i].ranges);
+		}
+		free(b->v);
+		b->v = v;
+		b->room = room;
+	}
+	fold_item_set(&b->v[b->n++], r, body, redo);
+	return 0;
+}
+
+/* *next: the recno that must come; moved on. *at: where b->bytes is parsed to. */
+static int client_batch_parse(struct client *c, struct client_batch *b,
+			      size_t *at, u64 *next, u64 rcvd)
+{
+	int err = 0;
+
+	while (!err && *at < b->len && b->n < CLIENT_BATCH) {
+		const struct im_rec *r = (const void *)(b->bytes + *at);
+		struct im_body body;
+		size_t need;
+
+		err = im_rec_check(r, b->len - *at, &need, &body);
+		if (!err && le64_to_cpu(r->recno) != *next)
+			err = -EBADMSG;
+		if (!err && r->state == IM_RS_INTENT)
+			err = -EPROTO;
+		if (err) {
+			snprintf(c->why, sizeof(c->why),
+				 "record %llu of the server's log is damaged or out of order: %s",
+				 (unsigned long long)*next, strerror(-err));
+			return http_is_remote(err) ? err : -EPROTO;
+		}
+		err = client_batch_add(b, r, &body, *next <= rcvd);
+		*at += le32_to_cpu(r->len);
+		++*next;
+	}
+	return err;
+}
+
+/*
+ * Could the last records be the first half of a save-by-rename? A guess about
+ * bytes that nobody has checked yet; stream_take() has seen to the lengths.
+ */
+static bool client_look_ahead(const u8 *p, size_t len)
+{
+	bool large = false;
+
+	while (len >= IM_REC_HDR) {
+		const struct im_rec *r = (const void *)p;
+		size_t n = le32_to_cpu(r->len);
+		unsigned int op = le16_to_cpu(r->op);
+
+		if (n < IM_REC_HDR || n > len)
+			return false;
+		if (im_op_is_data(op))
+			large = le64_to_cpu(r->size) >= CLIENT_LOOK_SIZE &&
+				!le64_to_cpu(r->trunc);
+		else if (op == IM_OP_RENAME)
+			large = false;
+		p += n;
+		len -= n;
+	}
+	return large;
+}
+
+/* What there is now, and what belongs to it and comes at once. */
+static int client_gather(struct stream *s, struct client_batch *b)
+{
+	u8 *more, *p;
+	size_t len;
+	int err;
+
+	err = stream_take(s, &b->bytes, &b->len, CLIENT_IDLE_MS);
+	if (err || !b->len || !client_look_ahead(b->bytes, b->len))
+		return err;
+	/* An error comes again when this is done. */
+	if (stream_take(s, &more, &len, CLIENT_LOOK_MS) || !len)
+		return 0;
+	p = realloc(b->bytes, b->len + len);
+	if (p) {
+		memcpy(p + b->len, more, len);
+		b->bytes = p;
+		b->len += len;
+	}
+	free(more);
+	return p ? 0 : -ENOMEM;
+}
+
+static void client_progress(struct client *c, const struct fold_item *it,
+			    u64 next)
+{
+	struct fset_stat *s = &c->f->stat;
+	struct timespec now;
+	double age;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	age = (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
+	      (double)le64_to_cpu(it->rec->time) / 1e9;
+	pthread_mutex_lock(&s->lock);
+	if (!it->redo) {
+		s->applied = it->recno;
+		s->records++;
+		s->lag = age < 0 ? 0 : age;
+	}
+	if (s->server_durable < next - 1)
+		s->server_durable = next - 1;
+	if (s->applied >= s->server_durable)
+		s->in_step = now;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static int client_window_end(struct client *c, u64 recno)
+{
+	/* What the limbo kept for records of the window is not needed now. */
+	if (!client_window(c) || recno < client_window(c))
+		return 0;
+	return tree_limbo_clean(&c->tree, true);
+}
+
+static int client_batch_apply(struct client *c, struct client_batch *b,
+			      u64 next)
+{
+	size_t i;
+	int err;
+
+	err = fold_run(b->v, b->n, c->tree.self);
+	for (i = 0; !err && i < b->n; i++) {
+		if (client_stopped(c))
+			return -ECANCELED;
+		err = apply_item(c, b->v, i, b->n);
+		if (err)
+			break;
+		client_progress(c, &b->v[i], next);
+		fetch_load_free(b->v[i].load);
+		b->v[i].load = NULL;
+		if (b->v[i].recno == client_window(c))
+			err = client_window_end(c, b->v[i].recno);
+	}
+	return err ? err : tree_commit(&c->tree, false);
+}
+
+static u64 client_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec * 1000 + (u64)ts.tv_nsec / 1000000;
+}
+
+/* All that was gathered, in batches. */
+static int client_bytes(struct client *c, struct client_batch *b, u64 *next,
+			u64 rcvd)
+{
+	size_t at = 0;
+	int err = 0;
+
+	while (!err && at < b->len) {
+		err = client_batch_parse(c, b, &at, next, rcvd);
+		if (!err)
+			err = client_batch_apply(c, b, *next);
+		client_batch_clear(b);
+	}
+	return err;
+}
+
+static int client_idle(struct client *c)
+{
+	struct fset_stat *s = &c->f->stat;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->applied >= s->server_durable)
+		clock_gettime(CLOCK_REALTIME, &s->in_step);
+	pthread_mutex_unlock(&s->lock);
+	return tree_commit(&c->tree, false);
+}
+
+static int client_follow(struct client *c, const struct client_place *place)
+{
+	struct stream *s;
+	u64 next = place->low, marked_at = client_ms();
+	bool owed = false;	/* last_rcvd may be behind what is applied */
+	int err;
+
+	fset_phase(c->f, "following");
+	pthread_mutex_lock(&c->f->stat.lock);
+	c->f->stat.applied = place->recno;
+	pthread_mutex_unlock(&c->f->stat.lock);
+	err = client_window_end(c, place->recno);
+	if (!err)
+		err = stream_start(&s, c, next);
+	if (err)
+		return err;
+	while (!err) {
+		struct client_batch b = { 0 };
+
+		if (client_stopped(c))
+			break;
+		err = client_gather(s, &b);
+		if (err && err != -ECANCELED)
+			snprintf(c->why, sizeof(c->why), "%.250s",
+				 stream_error(s));
+		if (!err && b.len) {
+			err = client_bytes(c, &b, &next, place->recno);
+			owed = true;
+			c->good = true;
+			if (!err)
+				fset_error(c->f, NULL);
+		}
+		if (!err && owed && next > place->recno &&
+		    client_ms() - marked_at >= CLIENT_MARK_MS) {
+			err = client_mark(c, next - 1, next);
+			marked_at = client_ms();
+			owed = false;
+		}
+		if (!err && !b.len)
+			err = client_idle(c);
+		client_batch_free(&b);
+	}
+	/* Stopped between two batches: the next start has nothing to redo. */
+	if (!err && owed && next > place->recno)
+		err = client_mark(c, next - 1, next);
+	stream_stop(s);
+	return err ? err : -ECANCELED;
+}
+
+/* Connecting */
+
+static bool client_same_server(const struct client *c,
+			       const struct tree_state *st)
+{
+	return le32_to_cpu(st->phase) != TREE_NEW &&
+	       !memcmp(st->uuid, c->srv.uuid, 16) &&
+	       st->incarnation == c->srv.incarnation;
+}
+
+static void client_rcvd(const struct client *c, const struct im_ioc_info *info,
+			struct client_place *place)
+{
+	int i;
+
+	for (i = 0; i < IM_PEERS_MAX; i++) {
+		if (le64_to_cpu(info->rcvd[i].origin) == c->id) {
+			place->recno = le64_to_cpu(info->rcvd[i].recno);
+			place->low = le64_to_cpu(info->rcvd[i].low);
+		}
+	}
+}
+
+/* snapshot: one is wanted whatever the state says. */
+static int client_session(struct client *c, bool *snapshot)
+{
+	struct client_place place = { 0, 1 };
+	struct im_ioc_info info;
+	struct tree_state st;
+	int err;
+
+	fset_phase(c->f, "connecting");
+	err = http_info(c->http, &c->srv);
+	if (err) {
+		snprintf(c->why, sizeof(c->why), "%.250s", http_error(c->http));
+		return err;
+	}
+	c->inc = le64_to_cpu(c->srv.incarnation);
+	c->id = le64_to_cpu(c->srv.id);
+	pthread_mutex_lock(&c->f->stat.lock);
+	c->f->stat.server_durable = le64_to_cpu(c->srv.durable);
+	pthread_mutex_unlock(&c->f->stat.lock);
+
+	if (ioctl(c->f->fd, IM_IOC_INFO, &info))
+		return -errno;
+	err = tree_state_load(c->f, c->id, &st);
+	if (err)
+		return err;
+	if (!client_same_server(c, &st)) {
+		if (le32_to_cpu(st.phase) != TREE_NEW)
+			logmsg(LOG_NOTICE,
+			       "%s: the server is another one, or began anew: comparing everything",
+			       c->f->name);
+		memset(&st, 0, sizeof(st));
+		memcpy(st.uuid, c->srv.uuid, 16);
+		st.incarnation = c->srv.incarnation;
+	}
+	err = tree_open(&c->tree, c->f, &info, c->id, &st);
+	if (err)
+		return err;
+	if (*snapshot || le32_to_cpu(st.phase) != TREE_FOLLOW) {
+		err = client_snapshot(c);
+		if (!err)
+			*snapshot = false;
+		if (!err && ioctl(c->f->fd, IM_IOC_INFO, &info))
+			err = -errno;
+	}
+	if (!err) {
+		client_rcvd(c, &info, &place);
+		if (place.low > place.recno + 1)
+			place.low = place.recno + 1;
+		if (!place.low)
+			place.low = 1;
+		fset_error(c->f, NULL);
+		err = client_follow(c, &place);
+	}
+	/* What the index knows is worth keeping, whatever went wrong. */
+	if (err)
+		tree_commit(&c->tree, true);
+	tree_close(&c->tree);
+	return err;
+}
+
+static unsigned int client_jitter(unsigned int ms)
+{
+	unsigned int r = 0;
+
+	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != sizeof(r))
+		r = (unsigned int)client_ms();
+	return ms / 2 + r % (ms / 2 + 1);
+}
+
+static void *client_main(void *arg)
+{
+	struct client *c = arg;
+	unsigned int pause = CLIENT_BACKOFF_MIN;
+	bool snapshot = false;
+	int err = shape_thread();
+
+	while (!err && !client_stopped(c)) {
+		c->why[0] = '\0';
+		c->good = false;
+		err = client_session(c, &snapshot);
+		if (client_stopped(c))
+			break;
+		if (err == -ESTALE || err == -EUCLEAN) {
+			snapshot = true;
+			logmsg(LOG_NOTICE, "%s: %s: taking a snapshot",
+			       c->f->name, err == -ESTALE ?
+			       "the server's log does not reach back to here" :
+			       "the tree differs from the log");
+		} else {
+			fset_error(c->f, "%s", c->why[0] ? c->why :
+				   strerror(-err));
+			fset_phase(c->f, "connecting");
+		}
+		if (c->good)
+			pause = CLIENT_BACKOFF_MIN;
+		err = client_sleep(c->f, client_jitter(pause)) ? -ECANCELED : 0;
+		pause = pause * 2 > CLIENT_BACKOFF_MAX ? CLIENT_BACKOFF_MAX :
+			pause * 2;
+	}
+	if (err && err != -ECANCELED)
+		fset_error(c->f, "the client cannot run: %s", strerror(-err));
+	fset_phase(c->f, "stopped");
+	return NULL;
+}
+
+/* Outside */
+
+int client_url(const char *url, char name[IM_FSNAME_LEN + 1], char *err,
+	       size_t errlen)
+{
+	struct remote r;
+	int rc = remote_parse(&r, url, err, errlen);
+
+	if (!rc)
+		memcpy(name, r.name, IM_FSNAME_LEN + 1);
+	return rc;
+}
+
+int client_probe(const char *url, struct im_wire_info *info, char *err,
+		 size_t errlen)
+{
+	struct remote r;
+	struct http *h;
+	char tag[64];
+	u64 n = 0;
+	int rc = remote_parse(&r, url, err, errlen);
+
+	if (rc)
+		return rc;
+	if (getrandom(&n, sizeof(n), 0) != sizeof(n))
+		n = client_ms();
+	snprintf(tag, sizeof(tag), "probe-%016llx", (unsigned long long)n);
+	rc = remote_open(&r, tag);
+	if (rc) {
+		snprintf(err, errlen, "cannot start ssh: %s", strerror(-rc));
+		return rc;
+	}
+	h = http_new(&r, NULL, NULL);
+	rc = h ? http_info(h, info) : -ENOMEM;
+	if (rc)
+		snprintf(err, errlen, "%s", h ? http_error(h) : strerror(ENOMEM));
+	http_free(h);
+	remote_close(&r);
+	return rc;
+}
+
+int client_start(struct fset *f)
+{
+	struct client *c = calloc(1, sizeof(*c));
+	char err[256];
+	int rc;
+
+	if (!c)
+		return -ENOMEM;
+	/* Modes come from the server as they are. */
+	umask(0);
+	c->f = f;
+	c->tree.replay = -1;
+	rc = remote_parse(&c->remote, f->url, err, sizeof(err));
+	if (rc) {
+		fset_error(f, "%s", err);
+		goto err_free;
+	}
+	rc = remote_open(&c->remote, f->name);
+	if (rc)
+		goto err_free;
+	rc = -ENOMEM;
+	c->http = http_new(&c->remote, f, &f->stop);
+	if (!c->http)
+		goto err_remote;
+	rc = -pthread_create(&c->thread, NULL, client_main, c);
+	if (rc)
+		goto err_http;
+	f->client = c;
+	return 0;
+
+err_http:
+	http_free(c->http);
+err_remote:
+	remote_close(&c->remote);
+err_free:
+	free(c);
+	return rc;
+}
+
+void client_stop(struct fset *f)
+{
+	struct client *c = f->client;
+
+	if (!c)
+		return;
+	atomic_store(&f->stop, true);
+	pthread_join(c->thread, NULL);
+	http_free(c->http);
+	remote_close(&c->remote);
+	free(c);
+	f->client = NULL;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One attached fileset, as the parts of the client share it: client.c (life and
+ * order) calls graft.c (a snapshot onto what is here) and apply.c (one record),
+ * both call tree.c; pool.c fetches what the graft wants. All but the pool's own
+ * threads is the client's thread, which alone changes this struct.
+ */
+#ifndef _SYNCD_CLIENT_H
+#define _SYNCD_CLIENT_H
+
+#include "fetch.h"
+#include "fold.h"
+#include "http.h"
+#include "tree.h"
+
+struct client {
+	struct fset *f;
+	pthread_t thread;
+	struct remote remote;
+	struct http *http;
+	struct im_wire_info srv;
+	u64 inc;		/* incarnation of the server */
+	u64 id;			/* its origin id */
+	struct tree tree;
+	bool good;		/* this session has got something done */
+	char why[256];		/* the last error, in words */
+};
+
+/* Records up to here may find that the tree is ahead of them. */
+static inline u64 client_window(const struct client *c)
+{
+	return le64_to_cpu(c->tree.st.window);
+}
+int client_set_window(struct client *c, u64 recno);
+
+/*
+ * A full disk is not the end: says so in status, waits a little; then the
+ * caller tries again. Other errors, or stop: returned.
+ */
+int client_wait_room(struct fset *f, int err);
+
+/* graft.c */
+/*
+ * The whole tree as the server has it. *start: replay from the next record on.
+ * Its data is here when this returns, maybe not yet on disk.
+ */
+int graft_all(struct client *c, u64 *start);
+/* The directory fid, which is here, and all below it; moves the window. */
+int graft_dir(struct client *c, const struct im_fid *fid);
+
+/* apply.c */
+/*
+ * Item i of n, folded; later ones are looked at to fetch data for many at once.
+ * -EUCLEAN: the tree is not what the log says, a snapshot must mend it.
+ */
+int apply_item(struct client *c, struct fold_item *v, size_t i, size_t n);
+/* The object at the server becomes name, which is free, in dirfd. */
+int apply_fetch_object(struct client *c, int dirfd, const char *name,
+		       const struct im_fid *fid);
+
+/* pool.c: threads that fetch the data of files. */
+struct pool_item {
+	struct im_fid fid, local;
+	u64 size;		/* as far as it is known */
+	bool differ;		/* what is here may be much the same */
+};
+struct pool;
+/* version: of the data; low: for the tags. */
+int pool_start(struct pool **p, struct client *c, u64 version, u64 low);
+int pool_add(struct pool *p, const struct pool_item *it);
+int pool_wait(struct pool *p);		/* until all is done */
+void pool_stop(struct pool *p);
+const char *pool_error(struct pool *p);	/* "" when all is well */
+
+#endif /* _SYNCD_CLIENT_H */

@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "fetch.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define FETCH_ITEMS	2048		/* ranges in one request */
+#define FETCH_OFF_MAX	((~(u64)0) >> 1)
+
+struct fetch {
+	const struct fetch_want *v;
+	unsigned int n, i;
+	const struct fetch_sink *sink;
+	void *arg;
+	bool in_file, ended;
+	u64 at, end;			/* what may still come of this file */
+	XXH3_state_t *hash;
+	u64 bytes;
+};
+
+static void fetch_body(struct im_buf *b, const struct fetch_want *v,
+		       unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		struct im_wire_get g = {
+			.fid = v[i].fid,
+			.dir = v[i].name_len ? v[i].dir : (struct im_fid){ 0 },
+			.off = cpu_to_le64(v[i].off),
+			.len = cpu_to_le64(v[i].len),
+			.name_len = cpu_to_le16(v[i].name_len),
+		};
+
+		im_get_put(b, &g, v[i].name);
+	}
+}
+
+static int fetch_file(struct fetch *f, const u8 *p, size_t len)
+{
+	struct im_wire_file w;
+	u64 size, off, n;
+
+	if (f->in_file || f->ended || f->i >= f->n || len != sizeof(w))
+		return -EPROTO;
+	memcpy(&w, p, sizeof(w));
+	size = le64_to_cpu(w.size);
+	off = le64_to_cpu(w.off);
+	n = le64_to_cpu(w.len);
+	if (le32_to_cpu(w.index) != f->i || !im_fid_eq(&w.fid, &f->v[f->i].fid) ||
+	    size > FETCH_OFF_MAX || off > size || n > size - off ||
+	    (n && off < f->v[f->i].off) ||
+	    (n && f->v[f->i].len != FETCH_ALL &&
+	     off + n > f->v[f->i].off + f->v[f->i].len))
+		return -EPROTO;
+	f->in_file = true;
+	f->at = off;
+	f->end = off + n;
+	XXH3_64bits_reset(f->hash);
+	return f->sink->file(f->arg, f->i, &w);
+}
+
+static int fetch_bytes(struct fetch *f, const u8 *p, size_t len)
+{
+	__le64 v;
+	u64 off;
+
+	if (!f->in_file || len <= 8)
+		return -EPROTO;
+	memcpy(&v, p, 8);
+	off = le64_to_cpu(v);
+	if (off < f->at || off > f->end || len - 8 > f->end - off)
+		return -EPROTO;
+	XXH3_64bits_update(f->hash, p + 8, len - 8);
+	f->at = off + len - 8;
+	f->bytes += len - 8;
+	return f->sink->data(f->arg, off, p + 8, len - 8);
+}
+
+static void fetch_hash_zero(XXH3_state_t *hash, u64 n)
+{
+	static const u8 zero[65536];
+
+	while (n) {
+		size_t k = n < sizeof(zero) ? n : sizeof(zero);
+
+		XXH3_64bits_update(hash, zero, k);
+		n -= k;
+	}
+}
+
+static int fetch_hole(struct fetch *f, const u8 *p, size_t len)
+{
+	__le64 v[2];
+	u64 off, n;
+
+	if (!f->in_file || len != sizeof(v))
+		return -EPROTO;
+	memcpy(v, p, sizeof(v));
+	off = le64_to_cpu(v[0]);
+	n = le64_to_cpu(v[1]);
+	if (!n || off < f->at || off > f->end || n > f->end - off)
+		return -EPROTO;
+	fetch_hash_zero(f->hash, n);
+	f->at = off + n;
+	return f->sink->hole(f->arg, off, n);
+}
+
+static int fetch_fileend(struct fetch *f, const u8 *p, size_t len)
+{
+	struct im_wire_fileend e;
+
+	if (!f->in_file || len != sizeof(e))
+		return -EPROTO;
+	memcpy(&e, p, sizeof(e));
+	if (XXH3_64bits_digest(f->hash) != le64_to_cpu(e.xxh3))
+		return -EBADMSG;
+	f->in_file = false;
+	f->i++;
+	return f->sink->end(f->arg, &e);
+}
+
+static int fetch_gone(struct fetch *f, const u8 *p, size_t len)
+{
+	struct im_fid fid;
+
+	if (f->in_file || f->ended || f->i >= f->n || len != sizeof(fid))
+		return -EPROTO;
+	memcpy(&fid, p, sizeof(fid));
+	if (!im_fid_eq(&fid, &f->v[f->i].fid))
+		return -EPROTO;
+	return f->sink->gone(f->arg, f->i++);
+}
+
+static int fetch_frame(void *arg, unsigned int type, const u8 *p, size_t len)
+{
+	struct fetch *f = arg;
+
+	switch (type) {
+	case IM_FR_FILE:
+		return fetch_file(f, p, len);
+	case IM_FR_DATA:
+		return fetch_bytes(f, p, len);
+	case IM_FR_HOLE:
+		return fetch_hole(f, p, len);
+	case IM_FR_FILEEND:
+		return fetch_fileend(f, p, len);
+	case IM_FR_GONE:
+		return fetch_gone(f, p, len);
+	case IM_FR_ALIVE:
+		return 0;
+	case IM_FR_END:
+		if (f->in_file || f->i != f->n || f->ended)
+			return -EPROTO;
+		f->ended = true;
+		return 0;
+	}
+	return -EPROTO;
+}
+
+int fetch_data(struct http *h, u64 inc, const struct fetch_want *v,
+	       unsigned int n, const struct fetch_sink *sink, void *arg)
+{
+	struct fetch f = { .v = v, .n = n, .sink = sink, .arg = arg };
+	struct im_buf body = { 0 };
+	char what[64];
+	int err;
+
+	if (!n)
+		return 0;
+	f.hash = XXH3_createState();
+	fetch_body(&body, v, n);
+	err = f.hash ? body.err : -ENOMEM;
+	if (!err) {
+		snprintf(what, sizeof(what), "data?inc=%" PRIu64, inc);
+		err = http_frames(h, what, body.p, body.len, fetch_frame, &f);
+	}
+	if (!err && !f.ended)
+		err = -ENOLINK;
+	im_buf_free(&body);
+	XXH3_freeState(f.hash);
+	return err;
+}
+
+struct fetch_stats {
+	const struct fetch_want *v;
+	unsigned int n, i;
+	bool ended;
+	int (*fn)(void *arg, unsigned int i, const struct im_obj *obj);
+	void *arg;
+};
+
+static int fetch_stat_frame(void *arg, unsigned int type, const u8 *p,
+			    size_t len)
+{
+	struct fetch_stats *s = arg;
+	struct im_obj obj;
+	struct im_fid fid;
+
+	if (type == IM_FR_ALIVE)
+		return 0;
+	if (type == IM_FR_END) {
+		s->ended = s->i == s->n;
+		return s->ended ? 0 : -EPROTO;
+	}
+	if (s->ended || s->i >= s->n)
+		return -EPROTO;
+	if (type == IM_FR_GONE) {
+		if (len != sizeof(fid))
+			return -EPROTO;
+		memcpy(&fid, p, sizeof(fid));
+		if (!im_fid_eq(&fid, &s->v[s->i].fid))
+			return -EPROTO;
+		return s->fn(s->arg, s->i++, NULL);
+	}
+	if (type != IM_FR_OBJECT || im_obj_get(p, len, false, &obj) != (ssize_t)len ||
+	    !im_fid_eq(&obj.o->fid, &s->v[s->i].fid))
+		return -EPROTO;
+	return s->fn(s->arg, s->i++, &obj);
+}
+
+int fetch_stat(struct http *h, u64 inc, const struct fetch_want *v,
+	       unsigned int n,
+	       int (*fn)(void *arg, unsigned int i, const struct im_obj *obj),
+	       void *arg)
+{
+	struct fetch_stats s = { .v = v, .n = n, .fn = fn, .arg = arg };
+	struct im_buf body = { 0 };
+	char what[64];
+	int err;
+
+	if (!n)
+		return 0;
+	fetch_body(&body, v, n);
+	err = body.err;
+	if (!err) {
+		snprintf(what, sizeof(what), "stat?inc=%" PRIu64, inc);
+		err = http_frames(h, what, body.p, body.len, fetch_stat_frame,
+				  &s);
+	}
+	if (!err && !s.ended)
+		err = -ENOLINK;
+	im_buf_free(&body);
+	return err;
+}
+
+void fetch_query(char *buf, size_t room, const char *verb, u64 inc,
+		 const struct fetch_want *w, u32 block)
+{
+	size_t n;
+	u16 i;
+
+	n = snprintf(buf, room, "%s?inc=%" PRIu64 "&fid=%" PRIu64 ".%u", verb,
+		     inc, le64_to_cpu(w->fid.ino), le32_to_cpu(w->fid.gen));
+	if (block)
+		n += snprintf(buf + n, room - n, "&block=%u", block);
+	if (!w->name_len || im_fid_none(&w->dir) ||
+	    n + 64 + 2 * (size_t)w->name_len >= room)
+		return;
+	n += snprintf(buf + n, room - n, "&dir=%" PRIu64 ".%u&name=",
+		      le64_to_cpu(w->dir.ino), le32_to_cpu(w->dir.gen));
+	for (i = 0; i < w->name_len; i++)
+		n += snprintf(buf + n, room - n, "%02x", (u8)w->name[i]);
+}
+
+/* In memory */
+
+struct fetch_load *fetch_load_new(void)
+{
+	struct fetch_load *l = calloc(1, sizeof(*l));
+
+	if (l)
+		l->last = &l->first;
+	return l;
+}
+
+void fetch_load_free(struct fetch_load *l)
+{
+	struct fetch_piece *p, *next;
+
+	if (!l)
+		return;
+	for (p = l->first; p; p = next) {
+		next = p->next;
+		free(p);
+	}
+	free(l->obj);
+	free(l);
+}
+
+int fetch_load_add(struct fetch_load *l, u64 off, u64 len, const u8 *data)
+{
+	struct fetch_piece *p = malloc(sizeof(*p) + (data ? len : 0));
+
+	if (!p)
+		return -ENOMEM;
+	p->next = NULL;
+	p->off = off;
+	p->len = len;
+	p->hole = !data;
+	if (data)
+		memcpy(p->data, data, len);
+	*l->last = p;
+	l->last = &p->next;
+	return 0;
+}
+
+static int fetch_pwrite(int fd, u64 off, const u8 *data, u64 len)
+{
+	while (len) {
+		ssize_t n = pwrite(fd, data, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		data += n;
+		off += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* A hole where holes cannot be punched. What is zero already is left alone. */
+static int fetch_zero(int fd, u64 off, u64 len)
+{
+	static const u8 zero[65536];
+	u8 buf[sizeof(zero)];
+	int err;
+
+	while (len) {
+		size_t k = len < sizeof(zero) ? len : sizeof(zero);
+		ssize_t n = pread(fd, buf, k, (off_t)off);
+
+		if (n <= 0)
+			return n ? -errno : 0;	/* the end: sparse anyway */
+		if (memcmp(buf, zero, n)) {
+			err = fetch_pwrite(fd, off, zero, n);
+			if (err)
+				return err;
+		}
+		off += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int fetch_write(int fd, u64 off, const u8 *data, u64 len)
+{
+	if (data)
+		return fetch_pwrite(fd, off, data, len);
+	if (!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		       (off_t)off, (off_t)len))
+		return 0;
+	if (errno != EOPNOTSUPP && errno != ENOSYS)
+		return -errno;
+	return fetch_zero(fd, off, len);
+}
+
+/* Straight to a file */
+
+struct fetch_to {
+	int fd;
+	u64 *received;
+	struct im_wire_file *file;	/* or NULL */
+};
+
+static int fetch_to_gone(void *arg, unsigned int i)
+{
+	return -ENXIO;
+}
+
+static int fetch_to_file(void *arg, unsigned int i,
+			 const struct im_wire_file *w)
+{
+	struct fetch_to *to = arg;
+
+	if (to->file)
+		*to->file = *w;
+	return 0;
+}
+
+static int fetch_to_data(void *arg, u64 off, const u8 *p, size_t len)
+{
+	struct fetch_to *to = arg;
+
+	*to->received += len;
+	return fetch_write(to->fd, off, p, len);
+}
+
+static int fetch_to_hole(void *arg, u64 off, u64 len)
+{
+	struct fetch_to *to = arg;
+
+	return fetch_write(to->fd, off, NULL, len);
+}
+
+static int fetch_to_end(void *arg, const struct im_wire_fileend *e)
+{
+	return 0;
+}
+
+static const struct fetch_sink fetch_to_sink = {
+	.gone = fetch_to_gone,
+	.file = fetch_to_file,
+	.data = fetch_to_data,
+	.hole = fetch_to_hole,
+	.end = fetch_to_end,
+};
+
+int fetch_ranges(struct http *h, u64 inc, const struct fetch_want *w,
+		 const struct im_ranges *r, int fd, u64 *received,
+		 struct im_wire_file *file)
+{
+	struct fetch_want *v = calloc(FETCH_ITEMS, sizeof(*v));
+	struct fetch_to to = { .fd = fd, .received = received, .file = file };
+	unsigned int n = 0;
+	u32 i;
+	int err = v ? 0 : -ENOMEM;
+
+	for (i = 0; !err && i < r->n; i++) {
+		v[n] = *w;
+		v[n].off = r->v[i].off;
+		v[n++].len = r->v[i].end - r->v[i].off;
+		if (n < FETCH_ITEMS && i + 1 < r->n)
+			continue;
+		err = fetch_data(h, inc, v, n, &fetch_to_sink, &to);
+		n = 0;
+	}
+	free(v);
+	return err;
+}

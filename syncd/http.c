@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "http.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "ssh.h"
+
+#define HTTP_CONNECT_S	10
+#define HTTP_SILENCE_S	45	/* > IM_WIRE_ALIVE_S, and a slow stat of a disk */
+#define HTTP_TEXT_MAX	200	/* of an error answer */
+
+struct http {
+	CURL *easy;
+	const struct remote *remote;
+	struct fset *f;			/* or NULL */
+	const atomic_bool *stop;
+	struct im_frames frames;
+
+	/* of the request under way */
+	http_frame_fn fn;
+	void *arg;
+	const u8 *body;
+	size_t body_len, body_pos;
+	bool raw;			/* the answer is no frames */
+	struct im_buf answer;		/* raw, or the text of an error */
+	int err;			/* of a callback; sticks */
+	char error[2048];
+	char curl_error[CURL_ERROR_SIZE];
+};
+
+/* URLs */
+
+static int remote_bad(char *err, size_t errlen, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int remote_bad(char *err, size_t errlen, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err, errlen, fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+static bool host_ok(const char *s)
+{
+	if (!*s || *s == '-')
+		return false;
+	for (; *s; s++) {
+		if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
+		      (*s >= '0' && *s <= '9') || strchr(".-_:%", *s)))
+			return false;
+	}
+	return true;
+}
+
+static bool port_ok(const char *s)
+{
+	char *end;
+	unsigned long n = strtoul(s, &end, 10);
+
+	return *s >= '0' && *s <= '9' && !*end && n > 0 && n < 65536;
+}
+
+static int remote_name(struct remote *r, const char *name, const char *url,
+		       char *err, size_t errlen)
+{
+	size_t n = strlen(name);
+
+	if (n && name[n - 1] == '/')
+		n--;
+	if (n >= sizeof(r->name))
+		return remote_bad(err, errlen, "'%s': the fileset's name is too long", url);
+	memcpy(r->name, name, n);
+	r->name[n] = '\0';
+	if (im_fsname_check(r->name))
+		return remote_bad(err, errlen,
+				  "'%s': '%s' is no fileset's name: letters, digits, '.', '_', '-'",
+				  url, r->name);
+	return 0;
+}
+
+/* "HOST", "HOST:PORT", "[V6]", "[V6]:PORT" in place; *port is "" if none */
+static bool host_port(char *s, char **host, char **port)
+{
+	static char none[1];
+	char *p;
+
+	*port = none;
+	if (*s == '[') {
+		p = strchr(++s, ']');
+		if (!p)
+			return false;
+		*p++ = '\0';
+		if (*p == ':')
+			*port = p + 1;
+		else if (*p)
+			return false;
+	} else {
+		p = strchr(s, ':');
+		if (p) {
+			*p = '\0';
+			*port = p + 1;
+		}
+	}
+	*host = s;
+	return host_ok(s) && (!**port || port_ok(*port));
+}
+
+static int remote_tcp(struct remote *r, char *hostport, const char *url,
+		      char *err, size_t errlen)
+{
+	char *host, *port;
+	bool v6;
+
+	if (!host_port(hostport, &host, &port))
+		return remote_bad(err, errlen,
+				  "'%s': no host there; use HOST:NAME, HOST:PORT:NAME or http://HOST:PORT/NAME",
+				  url);
+	v6 = strchr(host, ':');
+	snprintf(r->base, sizeof(r->base), "http://%s%.255s%s:%s" IM_WIRE_PREFIX "%s/",
+		 v6 ? "[" : "", host, v6 ? "]" : "",
+		 *port ? port : "7070", r->name);
+	return 0;
+}
+
+static int remote_unix(struct remote *r, const char *path, const char *url,
+		       char *err, size_t errlen)
+{
+	if (*path != '/' || strlen(path) >= sizeof(r->path))
+		return remote_bad(err, errlen,
+				  "'%s': a unix socket's path begins with / and has less than %zu bytes",
+				  url, sizeof(r->path));
+	strcpy(r->path, path);
+	snprintf(r->base, sizeof(r->base), "http://unix" IM_WIRE_PREFIX "%s/",
+		 r->name);
+	return 0;
+}
+
+static int remote_ssh(struct remote *r, char *userhost, const char *url,
+		      char *err, size_t errlen)
+{
+	char *at = strrchr(userhost, '@');
+	char *host, *port;
+
+	if (at)
+		*at = '\0';
+	if ((at && !host_ok(userhost)) ||
+	    !host_port(at ? at + 1 : userhost, &host, &port))
+		return remote_bad(err, errlen,
+				  "'%s': use ssh://[USER@]HOST[:PORT]/NAME", url);
+	if (snprintf(r->ssh_host, sizeof(r->ssh_host), "%s%s%s",
+		     at ? userhost : "", at ? "@" : "", host) >=
+	    (int)sizeof(r->ssh_host))
+		return remote_bad(err, errlen, "'%s': the host is too long", url);
+	snprintf(r->ssh_port, sizeof(r->ssh_port), "%s", port);
+	snprintf(r->base, sizeof(r->base), "http://ssh" IM_WIRE_PREFIX "%s/",
+		 r->name);
+	return 0;
+}
+
+int remote_parse(struct remote *r, const char *url, char *err, size_t errlen)
+{
+	char buf[600], *s = buf, *name;
+	int rc;
+
+	memset(r, 0, sizeof(*r));
+	if (strlen(url) >= sizeof(buf))
+		return remote_bad(err, errlen, "the address is too long");
+	strcpy(buf, url);
+	if (strstr(buf, "://")) {
+		bool ssh = !strncmp(buf, "ssh://", 6);
+
+		if (!ssh && strncmp(buf, "http://", 7))
+			return remote_bad(err, errlen,
+					  "'%s': only http:// and ssh:// are known", url);
+		s += ssh ? 6 : 7;
+		name = strchr(s, '/');
+		if (!name)
+			return remote_bad(err, errlen,
+					  "'%s': the fileset's name is missing after the host", url);
+		*name++ = '\0';
+		rc = remote_name(r, name, url, err, errlen);
+		if (rc)
+			return rc;
+		return ssh ? remote_ssh(r, s, url, err, errlen) :
+			     remote_tcp(r, s, url, err, errlen);
+	}
+	name = strrchr(s, ':');
+	if (!name || name == s)
+		return remote_bad(err, errlen,
+				  "'%s': use HOST:NAME, HOST:PORT:NAME, http://HOST:PORT/NAME, ssh://[USER@]HOST/NAME or unix:PATH:NAME",
+				  url);
+	*name++ = '\0';
+	rc = remote_name(r, name, url, err, errlen);
+	if (rc)
+		return rc;
+	if (!strncmp(s, "unix:", 5))
+		return remote_unix(r, s + 5, url, err, errlen);
+	return remote_tcp(r, s, url, err, errlen);
+}
+
+int remote_open(struct remote *r, const char *tag)
+{
+	if (!r->ssh_host[0] || r->ssh)
+		return 0;
+	if (snprintf(r->path, sizeof(r->path), "%s/ssh-%s.sock", conf.run_dir,
+		     tag) >= (int)sizeof(r->path))
+		return -ENAMETOOLONG;
+	return ssh_start(&r->ssh, r->path, r->ssh_host, r->ssh_port);
+}
+
+void remote_close(struct remote *r)
+{
+	ssh_stop(r->ssh);
+	r->ssh = NULL;
+}
+
+/* Requests */
+
+static int http_stopped(const struct http *h)
+{
+	return h->stop && atomic_load(h->stop);
+}
+
+/* Every byte takes its tokens; the sleep is what makes the far side slow. */
+static void http_pay(struct http *h, u64 in, u64 out)
+{
+	struct bucket *b[2] = { NULL, &bucket_daemon };
+
+	if (h->f) {
+		b[0] = &h->f->bucket;
+		pthread_mutex_lock(&h->f->stat.lock);
+		h->f->stat.wire_in += in;
+		h->f->stat.wire_out += out;
+		pthread_mutex_unlock(&h->f->stat.lock);
+	}
+	bucket_wait(b, 2, in + out, h->stop);
+}
+
+static int http_text(struct http *h, const char *p, size_t n)
+{
+	size_t room = h->raw ? 4096 : HTTP_TEXT_MAX;
+
+	if (h->answer.len < room)
+		im_buf_put(&h->answer, p, n < room - h->answer.len ?
+				n : room - h->answer.len);
+	return h->answer.err;
+}
+
+static size_t http_write(char *p, size_t size, size_t n, void *arg)
+{
+	struct http *h = arg;
+	long code = 0;
+
+	n *= size;
+	http_pay(h, n, 0);
+	if (http_stopped(h)) {
+		h->err = -ECANCELED;
+		return 0;
+	}
+	curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &code);
+	if (code != 200 || h->raw)
+		h->err = http_text(h, p, n);
+	else
+		h->err = im_frames_feed(&h->frames, p, n);
+	return h->err ? 0 : n;
+}
+
+static size_t http_header(char *p, size_t size, size_t n, void *arg)
+{
+	http_pay(arg, n * size, 0);
+	return n * size;
+}
+
+static size_t http_read(char *p, size_t size, size_t n, void *arg)
+{
+	struct http *h = arg;
+	size_t left = h->body_len - h->body_pos;
+
+	n *= size;
+	if (n > left)
+		n = left;
+	if (http_stopped(h)) {
+		h->err = -ECANCELED;
+		return CURL_READFUNC_ABORT;
+	}
+	memcpy(p, h->body + h->body_pos, n);
+	h->body_pos += n;
+	http_pay(h, 0, n);
+	return n;
+}
+
+/* A body goes out again when a kept connection turns out to be dead. */
+static int http_seek(void *arg, curl_off_t off, int origin)
+{
+	struct http *h = arg;
+
+	if (origin != SEEK_SET || off < 0 || (size_t)off > h->body_len)
+		return CURL_SEEKFUNC_FAIL;
+	h->body_pos = off;
+	return CURL_SEEKFUNC_OK;
+}
+
+static int http_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c,
+			 curl_off_t d)
+{
+	struct http *h = arg;
+
+	if (!http_stopped(h))
+		return 0;
+	h->err = -ECANCELED;
+	return 1;
+}
+
+static u64 http_rate(const struct http *h)
+{
+	u64 a = h->f ? h->f->bucket.rate : 0, b = bucket_daemon.rate;
+
+	return !a ? b : !b ? a : a < b ? a : b;
+}
+
+/* What the kernel takes in ahead of us is already beyond the limit. */
+static int http_sockopt(void *arg, curl_socket_t fd, curlsocktype type)
+{
+	u64 rate = http_rate(arg);
+
+	if (rate) {
+		int bytes = rate / 20 < 4096 ? 4096 :
+			    rate / 20 > (1 << 20) ? 1 << 20 : rate / 20;
+
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	}
+	return CURL_SOCKOPT_OK;
+}
+
+static int http_frame(void *arg, unsigned int type, const u8 *p, size_t len)
+{
+	struct http *h = arg;
+
+	if (type == IM_FR_ERROR) {
+		int e = 0;
+
+		if (len >= 4) {
+			__le32 v;
+
+			memcpy(&v, p, 4);
+			e = le32_to_cpu(v);
+		}
+		snprintf(h->error, sizeof(h->error), "the server failed: %.*s (%s)",
+			 len > 4 ? (int)(len - 4 > 200 ? 200 : len - 4) : 0,
+			 (const char *)p + 4, strerror(e));
+		return -EREMOTEIO;
+	}
+	return h->fn(h->arg, type, p, len);
+}
+
+struct http *http_new(const struct remote *r, struct fset *f,
+		      const atomic_bool *stop)
+{
+	struct http *h = calloc(1, sizeof(*h));
+	CURL *c;
+
+	if (!h)
+		return NULL;
+	c = curl_easy_init();
+	if (!c) {
+		free(h);
+		return NULL;
+	}
+	h->easy = c;
+	h->remote = r;
+	h->f = f;
+	h->stop = stop;
+	h->frames.fn = http_frame;
+	h->frames.arg = h;
+	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, h->curl_error);
+	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http");
+	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_S);
+	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)HTTP_SILENCE_S);
+	curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, http_write);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, h);
+	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, http_header);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, h);
+	curl_easy_setopt(c, CURLOPT_READFUNCTION, http_read);
+	curl_easy_setopt(c, CURLOPT_READDATA, h);
+	curl_easy_setopt(c, CURLOPT_SEEKFUNCTION, http_seek);
+	curl_easy_setopt(c, CURLOPT_SEEKDATA, h);
+	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, http_progress);
+	curl_easy_setopt(c, CURLOPT_XFERINFODATA, h);
+	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(c, CURLOPT_SOCKOPTFUNCTION, http_sockopt);
+	curl_easy_setopt(c, CURLOPT_SOCKOPTDATA, h);
+	/* No proxy from the environment for a socket of this machine. */
+	if (r->path[0]) {
+		curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, r->path);
+		curl_easy_setopt(c, CURLOPT_PROXY, "");
+	}
+	return h;
+}
+
+void http_free(struct http *h)
+{
+	if (!h)
+		return;
+	curl_easy_cleanup(h->easy);
+	im_frames_free(&h->frames);
+	im_buf_free(&h->answer);
+	free(h);
+}
+
+/* What the far end said, as one clean line. */
+static void http_status(struct http *h, const char *what, long code)
+{
+	char text[HTTP_TEXT_MAX + 1];
+	size_t i, n = h->answer.len < HTTP_TEXT_MAX ? h->answer.len : HTTP_TEXT_MAX;
+
+	if (n)
+		memcpy(text, h->answer.p, n);
+	for (i = 0; i < n && text[i] != '\n' && text[i] != '\r'; i++) {
+		if ((unsigned char)text[i] < ' ')
+			text[i] = '?';
+	}
+	text[i] = '\0';
+	snprintf(h->error, sizeof(h->error), "%s%s: HTTP %ld: %s",
+		 h->remote->base, what, code, text);
+}
+
+static int http_code(long code)
+{
+	switch (code) {
+	case 410:
+	case 409:
+		return -ESTALE;
+	case 404:
+		return -ENOENT;
+	case 403:
+		return -EACCES;
+	case 503:
+		return -ENOLINK;
+	default:
+		return -EPROTO;
+	}
+}
+
+static int http_failed(struct http *h, const char *what, CURLcode rc)
+{
+	char words[256] = "";
+
+	if (h->err) {
+		if (!h->error[0])
+			snprintf(h->error, sizeof(h->error), "%s%s: %s",
+				 h->remote->base, what, strerror(-h->err));
+		return h->err;
+	}
+	if (h->remote->ssh)
+		ssh_last_words(h->remote->ssh, words, sizeof(words));
+	snprintf(h->error, sizeof(h->error), "cannot reach %s%s%s: %s%s%s",
+		 h->remote->ssh_host[0] ? "ssh://" : "",
+		 h->remote->ssh_host[0] ? h->remote->ssh_host : h->remote->base,
+		 h->remote->ssh_host[0] || !h->remote->path[0] ? "" : h->remote->path,
+		 h->curl_error[0] ? h->curl_error : curl_easy_strerror(rc),
+		 words[0] ? ": " : "", words);
+	return -ENOLINK;
+}
+
+static int http_do(struct http *h, const char *what, const void *body,
+		   size_t len)
+{
+	struct curl_slist *headers = NULL;
+	char url[1600], rate[64];
+	CURLcode rc;
+	long code = 0;
+
+	h->err = 0;
+	h->error[0] = h->curl_error[0] = '\0';
+	im_buf_reset(&h->answer);
+	im_frames_free(&h->frames);
+	h->frames.fn = http_frame;
+	h->frames.arg = h;
+	h->body = body;
+	h->body_len = len;
+	h->body_pos = 0;
+
+	snprintf(url, sizeof(url), "%s%s", h->remote->base, what);
+	curl_easy_setopt(h->easy, CURLOPT_URL, url);
+	headers = curl_slist_append(NULL, "Expect:");
+	if (http_rate(h)) {
+		snprintf(rate, sizeof(rate), "X-InterMezzo-Rate: %llu",
+			 (unsigned long long)http_rate(h));
+		headers = curl_slist_append(headers, rate);
+	}
+	if (body) {
+		headers = curl_slist_append(headers,
+			"Content-Type: application/octet-stream");
+		curl_easy_setopt(h->easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(h->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+				 (curl_off_t)len);
+	} else {
+		curl_easy_setopt(h->easy, CURLOPT_HTTPGET, 1L);
+	}
+	curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(h->easy, CURLOPT_BUFFERSIZE,
+			 http_rate(h) ? 16384L : 262144L);
+	http_pay(h, 0, strlen(url) + 100);
+	rc = curl_easy_perform(h->easy);
+	curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, NULL);
+	curl_slist_free_all(headers);
+	if (rc != CURLE_OK)
+		return http_failed(h, what, rc);
+	curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &code);
+	if (code != 200) {
+		http_status(h, what, code);
+		return http_code(code);
+	}
+	return 0;
+}
+
+int http_frames(struct http *h, const char *what, const void *body, size_t len,
+		http_frame_fn fn, void *arg)
+{
+	int err;
+
+	h->fn = fn;
+	h->arg = arg;
+	h->raw = false;
+	err = http_do(h, what, body, len);
+	if (!err && !im_frames_idle(&h->frames)) {
+		snprintf(h->error, sizeof(h->error),
+			 "%s%s: the answer ends inside a frame",
+			 h->remote->base, what);
+		err = -ENOLINK;
+	}
+	return err;
+}
+
+int http_info(struct http *h, struct im_wire_info *info)
+{
+	int err;
+
+	h->raw = true;
+	err = http_do(h, "info", NULL, 0);
+	if (err)
+		return err;
+	if (h->answer.len != sizeof(*info))
+		goto bad;
+	memcpy(info, h->answer.p, sizeof(*info));
+	if (le32_to_cpu(info->magic) != IM_WIRE_MAGIC)
+		goto bad;
+	if (le32_to_cpu(info->version) != IM_WIRE_VERSION) {
+		snprintf(h->error, sizeof(h->error),
+			 "%s speaks protocol version %u, this is version %u: update the older side",
+			 h->remote->base, le32_to_cpu(info->version),
+			 IM_WIRE_VERSION);
+		return -EPROTO;
+	}
+	if (!info->id || im_fid_none(&info->root))
+		goto bad;
+	return 0;
+
+bad:
+	snprintf(h->error, sizeof(h->error),
+		 "what answers at %s is not intersyncd", h->remote->base);
+	return -EPROTO;
+}
+
+const char *http_error(const struct http *h)
+{
+	return h->error[0] ? h->error : "no error";
+}
+
+bool http_is_remote(int err)
+{
+	return err == -ENOLINK || err == -EPROTO || err == -EREMOTEIO ||
+	       err == -EBADMSG;
+}

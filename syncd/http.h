@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A server as seen from a client: where it is (struct remote), and requests to
+ * it, one at a time per struct http, which keeps its connection. A struct http
+ * belongs to one thread; a remote is read by all.
+ */
+#ifndef _SYNCD_HTTP_H
+#define _SYNCD_HTTP_H
+
+#include "syncd.h"
+
+struct remote {
+	char name[IM_FSNAME_LEN + 1];	/* of the fileset at the server */
+	char base[512];			/* "http://HOST:PORT/im/1/NAME/" */
+	char path[108];			/* unix socket, or "" */
+	char ssh_host[256];		/* [USER@]HOST, or "" */
+	char ssh_port[8];		/* or "" */
+	struct ssh *ssh;		/* once remote_open() was called */
+};
+
+/* -EINVAL with a message in err. */
+int remote_parse(struct remote *r, const char *url, char *err, size_t errlen);
+/* Starts the carrier that ssh:// needs; tag tells its socket from others. */
+int remote_open(struct remote *r, const char *tag);
+void remote_close(struct remote *r);
+
+struct http;
+
+/* f: whose buckets and counters bytes go through; NULL for none. */
+struct http *http_new(const struct remote *r, struct fset *f,
+		      const atomic_bool *stop);
+void http_free(struct http *h);
+
+typedef int (*http_frame_fn)(void *arg, unsigned int type, const u8 *payload,
+			     size_t len);
+
+/*
+ * One request below the fileset's URL: GET, or POST of body if that is not
+ * NULL. Calls fn for each frame of the answer; its error ends the transfer and
+ * is returned. ERROR frames are turned into an error here.
+ *   -ECANCELED  stop was set          -ENOLINK    no connection, or it broke
+ *   -ESTALE     410, 409              -ENOENT     404
+ *   -EACCES     403                   -EPROTO     anything else unexpected
+ * Errors of the far side's files come back as -EREMOTEIO.
+ */
+int http_frames(struct http *h, const char *what, const void *body, size_t len,
+		http_frame_fn fn, void *arg);
+int http_info(struct http *h, struct im_wire_info *info);
+
+/* What went wrong with the last request; never NULL. */
+const char *http_error(const struct http *h);
+
+/* True if the error is of the connection or the server, not of this machine. */
+bool http_is_remote(int err);
+
+#endif /* _SYNCD_HTTP_H */

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "stream.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define STREAM_ROOM	(16U << 20)	/* then the server has to wait */
+
+struct stream {
+	struct client *c;
+	pthread_t thread;
+	struct http *h;
+	u64 from;
+	atomic_bool quit;
+	pthread_mutex_t lock;		/* all below */
+	pthread_cond_t cond;
+	struct im_buf q;
+	int err;			/* why it ended */
+	bool ended;
+};
+
+static int stream_records(struct stream *s, const u8 *p, size_t len)
+{
+	int err;
+
+	pthread_mutex_lock(&s->lock);
+	while (s->q.len >= STREAM_ROOM && !atomic_load(&s->quit))
+		pthread_cond_wait(&s->cond, &s->lock);
+	im_buf_put(&s->q, p, len);
+	err = atomic_load(&s->quit) ? -ECANCELED : s->q.err;
+	pthread_cond_broadcast(&s->cond);
+	pthread_mutex_unlock(&s->lock);
+	return err;
+}
+
+static int stream_frame(void *arg, unsigned int type, const u8 *p, size_t len)
+{
+	struct stream *s = arg;
+	struct fset *f = s->c->f;
+	__le64 durable;
+
+	switch (type) {
+	case IM_FR_RECORDS:
+		return len ? stream_records(s, p, len) : -EPROTO;
+	case IM_FR_ALIVE:
+		if (len != sizeof(durable))
+			return -EPROTO;
+		memcpy(&durable, p, sizeof(durable));
+		pthread_mutex_lock(&f->stat.lock);
+		f->stat.server_durable = le64_to_cpu(durable);
+		pthread_mutex_unlock(&f->stat.lock);
+		return 0;
+	case IM_FR_END:
+		return 0;
+	}
+	return -EPROTO;
+}
+
+static void *stream_main(void *arg)
+{
+	struct stream *s = arg;
+	char what[96];
+	int err;
+
+	snprintf(what, sizeof(what), "kml?inc=%" PRIu64 "&from=%" PRIu64,
+		 s->c->inc, s->from);
+	err = http_frames(s->h, what, NULL, 0, stream_frame, s);
+	pthread_mutex_lock(&s->lock);
+	s->err = err ? err : -ENOLINK;
+	s->ended = true;
+	pthread_cond_broadcast(&s->cond);
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+int stream_start(struct stream **out, struct client *c, u64 from)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+	int err = -ENOMEM;
+
+	if (!s)
+		return -ENOMEM;
+	s->c = c;
+	s->from = from;
+	s->h = http_new(&c->remote, c->f, &s->quit);
+	if (!s->h)
+		goto err_free;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->cond, NULL);
+	err = -pthread_create(&s->thread, NULL, stream_main, s);
+	if (err)
+		goto err_http;
+	*out = s;
+	return 0;
+
+err_http:
+	pthread_cond_destroy(&s->cond);
+	pthread_mutex_destroy(&s->lock);
+	http_free(s->h);
+err_free:
+	free(s);
+	return err;
+}
+
+void stream_stop(struct stream *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	atomic_store(&s->quit, true);
+	pthread_cond_broadcast(&s->cond);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(s->thread, NULL);
+	pthread_cond_destroy(&s->cond);
+	pthread_mutex_destroy(&s->lock);
+	http_free(s->h);
+	im_buf_free(&s->q);
+	free(s);
+}
+
+/* How many whole records fit; the rest stays in the queue. */
+static size_t stream_cut(const struct im_buf *q)
+{
+	size_t at = 0;
+
+	while (q->len - at >= IM_REC_HDR) {
+		const struct im_rec *r = (const void *)(q->p + at);
+		size_t len = le32_to_cpu(r->len);
+
+		if (len < IM_REC_HDR || len % 8 || len > q->len - at ||
+		    (at && at + len > STREAM_TAKE))
+			break;
+		at += len;
+	}
+	return at;
+}
+
+int stream_take(struct stream *s, u8 **p, size_t *len, unsigned int ms)
+{
+	struct timespec until;
+	size_t n;
+	int err = 0;
+
+	*p = NULL;
+	*len = 0;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->q.len && !s->ended && !err)
+		err = pthread_cond_timedwait(&s->cond, &s->lock, &until);
+	err = 0;
+	if (s->q.len) {
+		/* A frame holds whole records; if not, it is no record. */
+		n = stream_cut(&s->q);
+		*p = n ? malloc(n) : NULL;
+		if (!n) {
+			err = -EPROTO;
+		} else if (!*p) {
+			err = -ENOMEM;
+		} else {
+			memcpy(*p, s->q.p, n);
+			memmove(s->q.p, s->q.p + n, s->q.len - n);
+			s->q.len -= n;
+			*len = n;
+			pthread_cond_broadcast(&s->cond);
+		}
+	} else if (s->ended) {
+		err = s->err;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return err;
+}
+
+/* Only once stream_take() has failed: then the thread has ended. */
+const char *stream_error(struct stream *s)
+{
+	return http_error(s->h);
+}

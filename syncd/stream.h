@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The server's log as it comes: a thread that keeps the long answer open and a
+ * bounded queue of records between it and the client's thread.
+ */
+#ifndef _SYNCD_STREAM_H
+#define _SYNCD_STREAM_H
+
+#include "client.h"
+
+struct stream;
+
+int stream_start(struct stream **s, struct client *c, u64 from);
+void stream_stop(struct stream *s);
+
+/*
+ * Whole records, checked by nobody yet: waits up to ms for some, then takes all
+ * there are, up to about STREAM_TAKE bytes. 0: *len bytes at *p, malloced;
+ * *len 0: none came. Errors as http_frames(), when all before it is taken.
+ */
+#define STREAM_TAKE	(8U << 20)
+int stream_take(struct stream *s, u8 **p, size_t *len, unsigned int ms);
+const char *stream_error(struct stream *s);
+
+#endif /* _SYNCD_STREAM_H */
