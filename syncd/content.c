@@ -281,14 +281,22 @@ static int content_file(struct apply *a, int fd)
 		.uid = le32_to_cpu(r->uid),
 		.gid = le32_to_cpu(r->gid),
 	};
+	struct timespec mtime;
 	bool wrote = false;
 	struct stat st;
 	int err;
 
 	if (fstat(fd, &st))
 		return -errno;
+	/* Attributes of what is redone are here; later ones may be, too. */
+	if (a->it->redo) {
+		mtime = st.st_mtim;
+	} else {
+		mtime.tv_sec = (time_t)le64_to_cpu(r->mtime);
+		mtime.tv_nsec = le32_to_cpu(r->mtime_ns);
+	}
 	err = apply_tag(a, 0);
-	if (!err)
+	if (!err && !a->it->redo)
 		err = shape_attrs(fd, &s);
 	if (!err)
 		err = content_write(a, fd, &st, &wrote);
@@ -303,8 +311,7 @@ static int content_file(struct apply *a, int fd)
 	}
 	err = tree_origin_set(fd, a->c->id, &r->fid, a->it->recno);
 	if (!err)
-		err = shape_times(fd, le64_to_cpu(r->mtime),
-				  le32_to_cpu(r->mtime_ns));
+		err = shape_times(fd, (u64)mtime.tv_sec, (u32)mtime.tv_nsec);
 	/* Without a change the close is no record, and nothing has moved. */
 	if (!err && wrote)
 		err = apply_tag(a, IM_TAG_FINAL);
