@@ -30,8 +30,11 @@ static int need_module(struct problem *p)
 /* The bad luck of a mount that the checks did not foresee. */
 static int mount_problem(struct problem *p, int rc, const char *why)
 {
-	return problem(p, rc == -ENOSPC ? 507 : 500,
-		       rc == -ENOSPC ? "no-space" : "mount", "%s", why);
+	if (rc == -ENOSPC)
+		return problem(p, 507, "no-space",
+			       "there is no space left on its filesystem: %s",
+			       why);
+	return problem(p, 500, "mount", "%s", why);
 }
 
 /* c, ready to be listed; NULL: p says why not. */
@@ -323,6 +326,22 @@ static bool is_mounted(const struct fset_conf *c)
 	return found;
 }
 
+/* Somebody may just be looking: a stat() is enough to make it busy. */
+static int umount_patiently(const char *dir, int flags)
+{
+	const struct timespec pause = { .tv_nsec = 50 * 1000000 };
+	int tries = 20;
+
+	while (umount2(dir, flags)) {
+		if (errno == EINVAL || errno == ENOENT)
+			return 0;	/* it is not mounted any more */
+		if (errno != EBUSY || !--tries)
+			return -errno;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 /* Takes m's mount away, or leaves all as it was. */
 static int unmount(struct managed *m, bool force, struct problem *p)
 {
@@ -330,15 +349,14 @@ static int unmount(struct managed *m, bool force, struct problem *p)
 	char users[256];
 	bool requests;
 	struct stat st;
-	int rc = 0;
+	int rc;
 
 	if (!is_mounted(&m->conf)) {
 		managed_down(m, "");
 		return 0;
 	}
 	requests = managed_down(m, "");
-	if (umount2(m->conf.dir, flags) && errno != EINVAL && errno != ENOENT)
-		rc = -errno;
+	rc = umount_patiently(m->conf.dir, flags);
 	if (!rc)
 		return 0;
 	managed_up(m);
