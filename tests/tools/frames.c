@@ -2,7 +2,8 @@
 /*
  * The wire by hand, beside curl:
  *   frames dump         frames on stdin, a line for each frame, object, record
- *   frames cat          the bytes of DATA and HOLE on stdin; checks FILEEND
+ *   frames cat          the bytes of DATA and HOLE (or DELTA, SIG) on stdin; checks
+ *                       FILEEND
  *   frames fid PATH...  FID of each, as INO.GEN
  *   frames get ITEM...  body of a stat or data request; ITEM is
  *                       INO.GEN[,OFF,LEN[,DIR-INO.GEN,NAME]]
@@ -31,6 +32,7 @@ static const char *const names[IM_FR_MAX + 1] = {
 };
 
 static XXH3_state_t *hash;
+static bool data;		/* FILEEND has the sum of what we print */
 
 static void put_fid(const char *what, const struct im_fid *fid)
 {
@@ -103,8 +105,13 @@ static int dump_records(const u8 *p, size_t len)
 		printf("RECORD recno=%" PRIu64 " op=%s state=%u",
 		       (u64)le64_to_cpu(rec->recno),
 		       im_op_name(le16_to_cpu(rec->op)), rec->state);
+		printf(" flags=%x", le32_to_cpu(rec->flags));
 		put_fid("fid", &rec->fid);
+		put_fid("dir", &rec->dir);
+		put_fid("dir2", &rec->dir2);
+		put_fid("old", &rec->old);
 		put_text("name", body.name, body.name_len);
+		put_text("name2", body.name2, body.name2_len);
 		putchar('\n');
 	}
 	return 0;
@@ -204,6 +211,7 @@ static int cat(void *arg, unsigned int type, const u8 *p, size_t len)
 	switch (type) {
 	case IM_FR_FILE:
 		XXH3_64bits_reset(hash);
+		data = true;
 		return 0;
 	case IM_FR_DATA:
 		XXH3_64bits_update(hash, p + 8, len - 8);
@@ -216,8 +224,13 @@ static int cat(void *arg, unsigned int type, const u8 *p, size_t len)
 			fwrite(zero, 1, n, stdout);
 		}
 		return 0;
+	case IM_FR_DELTA:
+	case IM_FR_SIG:
+		fwrite(p, 1, len, stdout);
+		data = false;
+		return 0;
 	case IM_FR_FILEEND:
-		return le64_at(p, len, 0) == XXH3_64bits_digest(hash) ?
+		return !data || le64_at(p, len, 0) == XXH3_64bits_digest(hash) ?
 			       0 : -EBADMSG;
 	case IM_FR_ERROR:
 		return -EIO;
