@@ -3,6 +3,10 @@
  * check [OPTIONS] DEVICE MOUNTPOINT DUMPS: is the tree on DEVICE what its log
  * says, after a crash?
  *
+ * With --log, entries FROM to TO of a block log are written to DEVICE first,
+ * all or, with --half, a random half; a mark "recno=N" before TO says that
+ * record N was durable then, so it must be there.
+ *
  * Mounts DEVICE (ext4 recovers its journal), mounts intermezzo over SUBDIR of
  * it (intents are settled), takes a dump of the tree made at rest during the
  * workload, applies every record since to it, and compares the outcome with
@@ -15,8 +19,9 @@
  * records count; with --newest the newest, so that the more data counts.
  *
  * The last line sums up; exit status 0: agrees; 1: does not; 2: cannot tell.
- * links: tests/crash/lib/tree.c tests/crash/lib/walk.c tests/crash/lib/apply.c tests/crash/lib/compare.c
+ * links: tests/crash/lib/blocklog.c tests/crash/lib/tree.c tests/crash/lib/walk.c tests/crash/lib/apply.c tests/crash/lib/compare.c
  */
+#include "tests/crash/lib/blocklog.h"
 #include "tests/crash/lib/tree.h"
 
 #include <dirent.h>
@@ -38,6 +43,9 @@
 static struct options {
 	const char *device, *mnt, *dumps;
 	const char *subdir, *fileset, *options;
+	const char *log;
+	uint64_t from, to, seed;
+	bool half;
 	unsigned long long at_least;	/* records known to have been durable */
 	bool newest;
 } opt = { .subdir = "data", .fileset = "t", .options = "" };
@@ -219,12 +227,32 @@ static void unmount(const char *path)
 	cannot("cannot unmount %s", path);
 }
 
+static bool note_mark(uint64_t i, const struct log_entry *e, const char *text,
+		      off_t at, void *arg)
+{
+	if (e->flags & ENTRY_MARK)
+		sscanf(text, "recno=%llu", &opt.at_least);
+	return true;
+}
+
+static void replay(void)
+{
+	uint64_t written, left_out;
+
+	blocklog_open(opt.log);
+	blocklog_walk(0, opt.to, note_mark, NULL);
+	blocklog_apply(opt.device, opt.from, opt.to,
+		       opt.half ? &opt.seed : NULL, &written, &left_out);
+	printf("after the flush: %llu written, %llu left out\n",
+	       (unsigned long long)written, (unsigned long long)left_out);
+}
+
 static int usage(void)
 {
 	fprintf(stderr, "usage: check [OPTIONS] DEVICE MOUNTPOINT DUMPS\n"
 		"  --fileset NAME   (t)\n  --subdir DIR     (data)\n"
 		"  --options OPTS   more mount options\n"
-		"  --at-least RECNO must have survived\n  --newest\n");
+		"  --newest\n  --log LOG --from N --to N [--half SEED]\n");
 	return 2;
 }
 
@@ -232,8 +260,10 @@ int main(int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{ "fileset", 1, NULL, 'f' }, { "subdir", 1, NULL, 's' },
-		{ "options", 1, NULL, 'o' }, { "at-least", 1, NULL, 'a' },
-		{ "newest", 0, NULL, 'n' }, { NULL, 0, NULL, 0 },
+		{ "options", 1, NULL, 'o' }, { "log", 1, NULL, 'l' },
+		{ "from", 1, NULL, 'F' }, { "to", 1, NULL, 'T' },
+		{ "half", 1, NULL, 'h' }, { "newest", 0, NULL, 'n' },
+		{ NULL, 0, NULL, 0 },
 	};
 	char dir[4096], data[512];
 	int c, fd;
@@ -243,7 +273,13 @@ int main(int argc, char **argv)
 		case 'f': opt.fileset = optarg; break;
 		case 's': opt.subdir = optarg; break;
 		case 'o': opt.options = optarg; break;
-		case 'a': opt.at_least = strtoull(optarg, NULL, 10); break;
+		case 'l': opt.log = optarg; break;
+		case 'F': opt.from = strtoull(optarg, NULL, 10); break;
+		case 'T': opt.to = strtoull(optarg, NULL, 10); break;
+		case 'h':
+			opt.half = true;
+			opt.seed = strtoull(optarg, NULL, 10);
+			break;
 		case 'n': opt.newest = true; break;
 		default: return usage();
 		}
@@ -254,6 +290,8 @@ int main(int argc, char **argv)
 	opt.mnt = argv[optind + 1];
 	opt.dumps = argv[optind + 2];
 
+	if (opt.log)
+		replay();
 	if (mount(opt.device, opt.mnt, "ext4", 0, NULL))
 		cannot("cannot mount %s as ext4", opt.device);
 	snprintf(dir, sizeof(dir), "%s/%s", opt.mnt, opt.subdir);
