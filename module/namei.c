@@ -26,8 +26,13 @@ struct dentry *im_lookup(struct inode *dir, struct dentry *dentry,
 	lower = im_compat_lookup_unlocked(name->name, lower_dir, name->len);
 	if (IS_ERR(lower))
 		return lower;
-	if (d_is_positive(lower))
-		inode = im_iget(dir->i_sb, lower);
+	if (d_is_positive(lower)) {
+		/* Names in there compare by other rules than ours. */
+		if (IS_CASEFOLDED(d_inode(lower)))
+			inode = ERR_PTR(-EOPNOTSUPP);
+		else
+			inode = im_iget(dir->i_sb, lower);
+	}
 	dput(lower);
 	return d_splice_alias(inode, dentry);
 }

@@ -81,6 +81,11 @@ static int im_overlaps(struct im_fs *other, void *arg)
 {
 	struct im_overlap *o = arg;
 
+	if (!strcmp(other->name, o->fs->name)) {
+		im_mount_err(o->fs, "a fileset named %s is mounted already: two of one name cannot be mounted on one machine",
+			     other->name);
+		return -EEXIST;
+	}
 	if (other->lower.dentry->d_sb != o->dir->d_sb)
 		return 0;
 	if (!is_subdir(o->dir, other->lower.dentry) &&
@@ -232,7 +237,7 @@ int im_fill_super(struct super_block *sb, struct fs_context *fc)
 	/* From here on im_kill_super() undoes all. */
 	err = im_fileset_add(fs);
 	if (err) {
-		im_mount_err(fs, "fileset %s, or one with the same uuid, is mounted already: two copies of one fileset cannot be mounted on one machine",
+		im_mount_err(fs, "a copy of fileset %s, with the same uuid, is mounted already: two copies of one fileset cannot be mounted on one machine",
 			     fs->name);
 		dput(sb->s_root);
 		sb->s_root = NULL;
