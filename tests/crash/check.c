@@ -13,10 +13,12 @@
  * the tree: names, FIDs, types, modes, owners, devices, targets, xattrs, link
  * counts, sizes, and the data of files that no record since names.
  *
- * A dump of recno R is a sound start when the log still has R + 1 and reaches
- * R: all that survived up to R is in the dump, since an operation and its
- * record survive together. The oldest such dump is taken, so that the more
- * records count; with --newest the newest, so that the more data counts.
+ * A dump of recno R is a sound start when the log still has R + 1 and R was
+ * durable at the cut: then all that survived up to R is in the dump. (A log
+ * that merely reaches R after recovery is not enough: recovery writes records
+ * of its own, under numbers that the cut took from others.) The oldest such
+ * dump is taken, so that the more records count; with --newest the newest, so
+ * that the more data counts.
  *
  * The last line sums up; exit status 0: agrees; 1: does not; 2: cannot tell.
  * links: tests/crash/lib/blocklog.c tests/crash/lib/tree.c tests/crash/lib/walk.c tests/crash/lib/apply.c tests/crash/lib/compare.c
@@ -93,7 +95,7 @@ static unsigned long long choose_dump(const struct im_ioc_info *info)
 		recno = strtoull(de->d_name, &end, 10);
 		if (*end || end == de->d_name)
 			continue;
-		if (recno + 1 < info->first || recno > info->last)
+		if (recno + 1 < info->first || recno > opt.at_least)
 			continue;
 		if (!found || (opt.newest ? recno > best : recno < best))
 			best = recno;
@@ -252,6 +254,7 @@ static int usage(void)
 	fprintf(stderr, "usage: check [OPTIONS] DEVICE MOUNTPOINT DUMPS\n"
 		"  --fileset NAME   (t)\n  --subdir DIR     (data)\n"
 		"  --options OPTS   more mount options\n"
+		"  --at-least RECNO was durable (or by the marks of --log)\n"
 		"  --newest\n  --log LOG --from N --to N [--half SEED]\n");
 	return 2;
 }
@@ -273,6 +276,7 @@ int main(int argc, char **argv)
 		case 'f': opt.fileset = optarg; break;
 		case 's': opt.subdir = optarg; break;
 		case 'o': opt.options = optarg; break;
+		case 'a': opt.at_least = strtoull(optarg, NULL, 10); break;
 		case 'l': opt.log = optarg; break;
 		case 'F': opt.from = strtoull(optarg, NULL, 10); break;
 		case 'T': opt.to = strtoull(optarg, NULL, 10); break;
