@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 #include "check.h"
 #include "common/genl.h"
 #include "managed.h"
 #include "mount.h"
+#include "tree.h"
 
 static int need_module(struct problem *p)
 {
@@ -234,6 +237,36 @@ static int check_merge(const struct managed *m, const struct im_wire_info *info,
 	return 0;
 }
 
+/*
+ * It was attached before, and changed meanwhile for all we know: the client
+ * must not go on from where it was, but compare everything first.
+ */
+static int compare_anew(struct managed *m, u64 server, struct problem *p)
+{
+	struct tree_state st;
+	int replay;
+	int rc;
+
+	rc = tree_state_load(m->fset, server, &st);
+	if (!rc && le32_to_cpu(st.phase) != TREE_FOLLOW)
+		return 0;
+	/* the tag lets us write the xattr; it ends with the descriptor */
+	replay = rc ? rc : tree_replay_open(m->fset, server, 1);
+	if (replay >= 0) {
+		st.phase = cpu_to_le32(TREE_SNAPSHOT);
+		if (fsetxattr(m->fset->fd, TREE_STATE, &st, sizeof(st),
+			      XATTR_REPLACE))
+			rc = -errno;
+		close(replay);
+	} else {
+		rc = replay;
+	}
+	if (!rc)
+		return 0;
+	return problem(p, 500, "state", "cannot note in %s that it is to be compared: %s",
+		       m->conf.dir, strerror(-rc));
+}
+
 int manage_attach(const struct fset_conf *c, struct manage_opts *opts,
 		  struct problem *p)
 {
@@ -268,7 +301,8 @@ int manage_attach(const struct fset_conf *c, struct manage_opts *opts,
 		goto out_unlock;
 	if (bring_new(m, opts, result == CHECK_MOUNTED, p))
 		goto err_free;
-	if (check_merge(m, &info, content, opts, p) || save_new(m, p)) {
+	if (check_merge(m, &info, content, opts, p) ||
+	    compare_anew(m, le64_to_cpu(info.id), p) || save_new(m, p)) {
 		take_back(m, result == CHECK_MOUNTED);
 		goto err_free;
 	}
