@@ -267,6 +267,25 @@ static int compare_anew(struct managed *m, u64 server, struct problem *p)
 		       m->conf.dir, strerror(-rc));
 }
 
+static int server_problem(const char *url, int rc, const char *err,
+			  struct problem *p)
+{
+	char name[IM_FSNAME_LEN + 1] = "";
+	char ignored[256];
+
+	if (rc == -ENOENT && !client_url(url, name, ignored, sizeof(ignored)))
+		return problem(p, 502, "unknown-fileset",
+			       "the server answers, but does not know a fileset \"%s\"; see what it has, there: intermezzoctl status",
+			       name);
+	if (!strncmp(url, "ssh:", 4))
+		return problem(p, 502, "server",
+			       "%s; try on this machine, as root: ssh HOST intersyncd dial-stdio, which must not ask for a password, nor end at once",
+			       *err ? err : strerror(-rc));
+	return problem(p, 502, "server",
+		       "%s; is intersyncd running there, and does it --listen-insecure on an address that this machine reaches? if it must not, attach ssh://HOST/NAME",
+		       *err ? err : strerror(-rc));
+}
+
 int manage_attach(const struct fset_conf *c, struct manage_opts *opts,
 		  struct problem *p)
 {
@@ -287,9 +306,7 @@ int manage_attach(const struct fset_conf *c, struct manage_opts *opts,
 	/* it can take its time to fail, so not under the lock */
 	rc = client_probe(c->url, &info, err, sizeof(err));
 	if (rc)
-		return problem(p, 502,
-			       rc == -ENOENT ? "unknown-fileset" : "server",
-			       "%s", err[0] ? err : strerror(-rc));
+		return server_problem(c->url, rc, err, p);
 
 	pthread_mutex_lock(&managed_op_lock);
 	rc = -1;
