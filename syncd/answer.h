@@ -28,6 +28,9 @@ struct answer {
 	bool settle;			/* out must wait for the log */
 	u64 records;			/* in out */
 	int lean;			/* see answer_data() */
+	const struct im_fid *fids;	/* all that the answer is about */
+	u32 fid_count;
+	struct where *where;		/* of these, once it was needed */
 	char err[160];			/* text for more()'s -errno, or empty */
 	/* 1: go on; 0: out holds the last of it; -errno: ERROR frame, end */
 	int (*more)(struct answer *a);
@@ -43,12 +46,6 @@ struct hint {
 	struct im_fid dir;		/* none: no hint */
 	char name[IM_NAME_LEN + 1];
 };
-
-static inline int answer_fid_open(struct answer *a, const struct im_fid *fid,
-				  const struct hint *h, int flags)
-{
-	return fid_open(a->f, fid, &h->dir, h->name, flags);
-}
 
 /* Each returns NULL for want of memory, or sets *err (-errno) and text. */
 struct answer *kml_answer(struct fset *f, u64 from, int *err);
@@ -75,6 +72,10 @@ struct answer *delta_answer(const struct im_fid *fid, const struct hint *hint,
 /* export.c */
 int export_info(struct fset *f, struct im_wire_info *w);
 bool export_items_ok(const struct im_buf *body);
+/* fid_open() with the help of the log (where.c): -ESTALE: it is gone. */
+int answer_fid_open(struct answer *a, const struct im_fid *fid,
+		    const struct hint *h, int flags);
+void answer_free(struct answer *a);	/* all of it */
 void answer_gone(struct answer *a, const struct im_fid *fid);
 /*
  * Opens a regular file and appends its FILE frame for [off, off + len) clipped
@@ -93,6 +94,7 @@ int object_put(struct im_buf *b, int fd, const struct im_fid *fid,
 
 /* kml.c */
 int kml_info(struct fset *f, struct im_ioc_info *info);
+int kml_open(struct fset *f, u64 from);	/* O_NONBLOCK */
 /* Returns when the log is durable up to its newest record of now. */
 int kml_settle(struct fset *f, const atomic_bool *stop);
 

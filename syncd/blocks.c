@@ -421,6 +421,8 @@ static struct blocks *blocks_new(const struct im_fid *fid,
 	}
 	b->fid = *fid;
 	b->hint = *hint;
+	b->a.fids = &b->fid;
+	b->a.fid_count = 1;
 	b->fd = -1;
 	b->io.next_in = (char *)b->in;
 	b->a.more = blocks_more;

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
+#include "where.h"
 
 #define HOLE_PIECE	(1ULL << 30)	/* hashing it takes a tenth of a second */
 #define HOLE_TRY	(64U << 10)	/* smaller files: no question for holes */
@@ -37,6 +38,34 @@ int export_info(struct fset *f, struct im_wire_info *w)
 	w->root.ino = cpu_to_le64(info.root_ino);
 	w->root.gen = cpu_to_le32(info.root_gen);
 	return 0;
+}
+
+int answer_fid_open(struct answer *a, const struct im_fid *fid,
+		    const struct hint *h, int flags)
+{
+	int fd = fid_open(a->f, fid, &h->dir, h->name, flags);
+	struct hint now;
+	int err = 0;
+
+	if (fd != -ESTALE)
+		return fd;
+	if (!where_fresh(a->where)) {
+		where_free(a->where);
+		a->where = where_new(a->f, a->fids, a->fid_count, a->stop,
+				     &err);
+		if (!a->where)
+			return err;
+	}
+	if (!where_get(a->where, fid, &now))
+		return -ESTALE;
+	return fid_open(a->f, fid, &now.dir, now.name, flags);
+}
+
+void answer_free(struct answer *a)
+{
+	im_buf_free(&a->out);
+	where_free(a->where);
+	a->free(a);
 }
 
 void answer_gone(struct answer *a, const struct im_fid *fid)
@@ -142,6 +171,7 @@ struct items {
 	u64 end;
 	u64 data_end;			/* pos .. data_end is data */
 	XXH3_state_t *hash;
+	struct im_fid *fids;
 	u8 buf[sizeof(__le64) + ANSWER_PIECE];
 };
 
@@ -387,26 +417,38 @@ static void items_free(struct answer *a)
 		close(s->fd);
 	XXH3_freeState(s->hash);
 	im_buf_free(&s->body);
+	free(s->fids);
 	free(s);
 }
 
 static struct items *items_new(struct im_buf *body)
 {
 	struct items *s = malloc(sizeof(*s));
+	u32 n = 0;
 
 	if (!s)
 		return NULL;
 	memset(s, 0, offsetof(struct items, buf));
 	s->hash = XXH3_createState();
-	if (!s->hash) {
-		free(s);
-		return NULL;
-	}
+	s->fids = malloc((body->len / sizeof(s->get) + 1) * sizeof(s->fids[0]));
+	if (!s->hash || !s->fids)
+		goto err_free;
 	s->fd = -1;
 	s->body = *body;
+	while (items_next(s))
+		s->fids[n++] = s->get.fid;
+	s->at = 0;
+	s->a.fids = s->fids;
+	s->a.fid_count = n;
 	memset(body, 0, sizeof(*body));
 	s->a.free = items_free;
 	return s;
+
+err_free:
+	XXH3_freeState(s->hash);
+	free(s->fids);
+	free(s);
+	return NULL;
 }
 
 struct answer *stat_answer(struct im_buf *body)

@@ -34,7 +34,7 @@ int kml_info(struct fset *f, struct im_ioc_info *info)
 	return info->flags & IM_INFO_DEAD ? -EIO : 0;
 }
 
-static int kml_open(struct fset *f, u64 from)
+int kml_open(struct fset *f, u64 from)
 {
 	struct im_ioc_kml k = {
 		.from = from,

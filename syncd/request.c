@@ -455,10 +455,8 @@ void request_done(struct request *r)
 
 void request_free(struct request *r)
 {
-	if (r->answer) {
-		im_buf_free(&r->answer->out);
-		r->answer->free(r->answer);
-	}
+	if (r->answer)
+		answer_free(r->answer);
 	sigload_free(r->sig);
 	im_buf_free(&r->body);
 	if (r->reserved)

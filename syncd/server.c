@@ -16,6 +16,7 @@
 #include <librsync.h>
 #include <netdb.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
@@ -27,6 +28,7 @@
 #define SERVER_MEMORY	(96U << 10)	/* head and chunk of a connection */
 #define SERVER_STACK	(512U << 10)
 #define SERVER_BACKLOG	64
+#define SERVER_FILES	8192
 #define SLICE_MAX	(64U << 10)	/* answer bytes at once */
 #define SLICE_MIN	1024
 #define HEAD_OUT	180		/* bytes of an answer's head, about */
@@ -526,6 +528,18 @@ static int listen_all(char *const *list, bool loopback)
 	return err;
 }
 
+/* A connection needs up to four descriptors, a client some of its own. */
+static void server_files(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur >= SERVER_FILES)
+		return;
+	l.rlim_cur = l.rlim_max < SERVER_FILES ? l.rlim_max : SERVER_FILES;
+	if (setrlimit(RLIMIT_NOFILE, &l))
+		logmsg(LOG_WARNING, "cannot raise the limit of open files: %m");
+}
+
 int server_start(void)
 {
 	static char v4[] = "127.0.0.1:7070", v6[] = "[::1]:7070";
@@ -534,6 +548,7 @@ int server_start(void)
 
 	/* it would tell stderr about every bad signature */
 	rs_trace_set_level(RS_LOG_EMERG);
+	server_files();
 	err = conn_start();
 	if (err)
 		return err;

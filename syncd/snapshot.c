@@ -149,7 +149,9 @@ static int snapshot_next(struct snapshot *s)
 		s->state = SNAP_END;
 		return 1;
 	}
-	fd = answer_fid_open(&s->a, &s->fid, &hint, O_RDONLY | O_DIRECTORY);
+	/* a directory is found wherever it is, no name is needed */
+	fd = fid_open(s->a.f, &s->fid, &hint.dir, hint.name,
+		      O_RDONLY | O_DIRECTORY);
 	if (fd == -ESTALE)
 		return 1;	/* removed: its RMDIR is in the log */
 	if (fd < 0)
@@ -319,6 +321,8 @@ struct answer *snapshot_answer(const struct im_fid *fid)
 	s->whole = !fid;
 	if (fid)
 		s->top = *fid;
+	s->a.fids = &s->top;
+	s->a.fid_count = 1;
 	s->a.more = snapshot_more;
 	s->a.free = snapshot_free;
 	return &s->a;

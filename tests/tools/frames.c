@@ -105,7 +105,8 @@ static int dump_records(const u8 *p, size_t len)
 		printf("RECORD recno=%" PRIu64 " op=%s state=%u",
 		       (u64)le64_to_cpu(rec->recno),
 		       im_op_name(le16_to_cpu(rec->op)), rec->state);
-		printf(" flags=%x", le32_to_cpu(rec->flags));
+		printf(" flags=%x mode=%o", le32_to_cpu(rec->flags),
+		       le32_to_cpu(rec->mode));
 		put_fid("fid", &rec->fid);
 		put_fid("dir", &rec->dir);
 		put_fid("dir2", &rec->dir2);

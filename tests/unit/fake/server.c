@@ -140,7 +140,7 @@ static int fake_info(struct im_ioc_info *info)
 }
 
 /* Whole records per read, as the module does: a packet each. */
-static int fake_kml(void)
+static int fake_kml(const struct im_ioc_kml *k)
 {
 	int fd[2];
 
@@ -152,6 +152,9 @@ static int fake_kml(void)
 	fakelog.writer = fd[1];
 	fakelog.durable = fakelog.last;
 	atomic_fetch_add(&fakelog.opened, 1);
+	if (k->from == fakelog.first && fakelog.history.len &&
+	    send(fd[1], fakelog.history.p, fakelog.history.len, 0) < 0)
+		return -1;
 	return fd[0];
 }
 
@@ -166,7 +169,7 @@ int ioctl(int fd, unsigned long request, ...)
 	if (request == IM_IOC_INFO)
 		return fake_info(arg);
 	if (request == IM_IOC_KML)
-		return fake_kml();
+		return fake_kml(arg);
 	return (int)syscall(SYS_ioctl, fd, request, arg);
 }
 
@@ -350,6 +353,7 @@ bool fake_stop(void)
 	}
 	frames_free(frames_ask(NULL, NULL));
 	im_buf_free(&body);
+	im_buf_free(&fakelog.history);
 	close(set.fd);
 	if (fakelog.writer >= 0)
 		close(fakelog.writer);

@@ -16,6 +16,7 @@ struct fakelog {
 	u64 durable;			/* an open descriptor makes it last */
 	atomic_int opened;		/* how often a descriptor was asked for */
 	int writer;			/* of the descriptor last opened */
+	struct im_buf history;		/* records that a reader finds */
 	struct im_fid lost;		/* open_by_handle_at() does not find it */
 };
 extern struct fakelog fakelog;
