@@ -240,6 +240,7 @@ static int im_fset_create(struct im_fs *fs, struct im_journal *j, bool known)
 		err = j->ops->flush(j);
 	if (!err)
 		err = im_fset_write(fs);
+	j->fresh = true;
 	if (!err)
 		im_info(fs, "created; the log has %u segments of %u blocks",
 			le32_to_cpu(fset->seg_count),

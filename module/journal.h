@@ -52,6 +52,7 @@ struct im_journal {
 	const struct im_log_ops *ops;
 	void *lower;			/* of ops; journal_t for jbd2 */
 	struct super_block *lsb;	/* of the lower filesystem */
+	bool fresh;			/* the segments were made just now */
 	u32 bsize;
 	u32 nseg;
 	u32 seg_blocks;

@@ -140,6 +140,24 @@ int im_segments_create(struct im_fs *fs, struct dentry *logdir)
 
 /* open and close --------------------------------------------------------- */
 
+/*
+ * The device may still have in memory what the block held for its last owner;
+ * the file's zeros went to disk past that.
+ */
+static void im_block_forget(struct im_journal *j, sector_t nr)
+{
+	struct buffer_head *bh;
+
+	clean_bdev_aliases(j->lsb->s_bdev, nr, 1);
+	bh = sb_find_get_block(j->lsb, nr);
+	if (!bh)
+		return;
+	lock_buffer(bh);
+	clear_buffer_uptodate(bh);
+	unlock_buffer(bh);
+	brelse(bh);
+}
+
 static int im_segment_map(struct im_journal *j, struct im_segment *s)
 {
 	struct inode *inode = d_inode(s->file);
@@ -166,6 +184,8 @@ static int im_segment_map(struct im_journal *j, struct im_segment *s)
 		if (!blk)
 			return -EUCLEAN;
 		s->map[i] = blk;
+		if (j->fresh)
+			im_block_forget(j, blk);
 	}
 	inode_lock(inode);
 	inode->i_flags |= S_IMMUTABLE | S_SWAPFILE;

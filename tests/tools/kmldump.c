@@ -147,15 +147,15 @@ static void put_record(const struct im_rec *rec, const struct im_body *body)
 	putchar('\n');
 }
 
-/* Prints the records of one read. Returns the last recno. */
-static uint64_t take(const char *buf, size_t n, uint64_t next, uint64_t *seen)
+/* Prints the records of one read, up to `left` of them. Returns the next. */
+static uint64_t take(const char *buf, size_t n, uint64_t next, uint64_t left)
 {
 	struct im_body body;
 	struct im_rec rec;
 	size_t need, off;
 	int err;
 
-	for (off = 0; off < n; off += le32_to_cpu(rec.len)) {
+	for (off = 0; off < n && left; off += le32_to_cpu(rec.len), left--) {
 		err = im_rec_check(buf + off, n - off, &need, &body);
 		if (err) {
 			fprintf(stderr, "kmldump: after record %" PRIu64 ": not a whole valid record: %s\n",
@@ -181,7 +181,6 @@ static uint64_t take(const char *buf, size_t n, uint64_t next, uint64_t *seen)
 		if (!quiet)
 			put_record(&rec, &body);
 		next++;
-		(*seen)++;
 	}
 	return next;
 }
@@ -220,7 +219,7 @@ int main(int argc, char **argv)
 		{ "quiet", no_argument, NULL, 'q' },
 		{ NULL, 0, NULL, 0 },
 	};
-	uint64_t from = 0, to = 0, count = UINT64_MAX, seen = 0;
+	uint64_t from = 0, to = 0, count = UINT64_MAX, seen = 0, left, start;
 	struct im_ioc_kml kml = { .flags = O_CLOEXEC };
 	bool follow = false, info_only = false;
 	size_t size = IM_REC_MAX;
@@ -280,7 +279,12 @@ int main(int argc, char **argv)
 			die("read");
 		if (!n)
 			break;
-		from = take(buf, n, from, &seen);
+		left = count - seen;
+		if (left > to - from)
+			left = to - from + 1 ? to - from + 1 : left;
+		start = from;
+		from = take(buf, n, from, left);
+		seen += from - start;
 		fflush(stdout);
 		if (delay) {
 			struct timespec ts = { delay / 1000,
