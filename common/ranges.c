@@ -260,38 +260,61 @@ void im_ranges_clip(struct im_ranges *r, u64 size)
 	r->last = i ? i - 1 : 0;
 }
 
+/* The first span among the lowest n that begins behind end; n: none. */
+static u32 im_ranges_behind(const struct im_ranges *r, u32 n, u64 end)
+{
+	u32 lo = 0;
+
+	while (lo < n) {
+		u32 mid = lo + (n - lo) / 2;
+
+		if (r->v[mid].off > end)
+			n = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo;
+}
+
 void im_ranges_merge(struct im_ranges *to, const struct im_ranges *from)
 {
-	u32 i = to->n, j = from->n, w = i + j;
-	struct im_span *v;
+	u32 i = to->n, j = from->n, sum = i + j, w = sum, k;
+	struct im_span *v, s;
 
 	if (!j)
 		return;
-	if (w > to->max || !im_ranges_grow(to, w)) {
+	if (sum > to->max || !im_ranges_grow(to, sum)) {
 		for (i = 0; i < j; i++)
 			im_ranges_add(to, from->v[i].off, from->v[i].end);
 		return;
 	}
 	/*
-	 * By descending ends, so that a span can only touch the union that
-	 * was begun last, v[w]. w never falls below i.
+	 * From the end, v[w .. sum) is the result and v[0 .. i) is not looked
+	 * at yet and does not touch it. w - i >= j: what is written has been
+	 * read.
 	 */
 	v = to->v;
-	while (i || j) {
-		struct im_span s;
-
-		if (!j || (i && v[i - 1].end > from->v[j - 1].end))
-			s = v[--i];
-		else
-			s = from->v[--j];
-		if (w == to->n + from->n || s.end < v[w].off)
-			v[--w] = s;
-		else if (s.off < v[w].off)
-			v[w].off = s.off;
+	while (j--) {
+		s = from->v[j];
+		k = im_ranges_behind(to, i, s.end);
+		w -= i - k;
+		memmove(v + w, v + k, (i - k) * sizeof(*v));
+		for (i = k; i && v[i - 1].end >= s.off; i--) {
+			if (v[i - 1].off < s.off)
+				s.off = v[i - 1].off;
+			if (v[i - 1].end > s.end)
+				s.end = v[i - 1].end;
+		}
+		/* the one written last may have grown down to here */
+		if (w < sum && s.end >= v[w].off) {
+			if (v[w].off < s.off)
+				s.off = v[w].off;
+			s.end = v[w++].end;
+		}
+		v[--w] = s;
 	}
-	i = to->n + from->n;
-	to->n = i;
-	im_ranges_cut(to, 0, w);
+	to->n = sum;
+	im_ranges_cut(to, i, w);
 	to->last = to->n - 1;
 }
 
