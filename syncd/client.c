@@ -19,6 +19,7 @@
 
 #include <curl/curl.h>
 #include <fcntl.h>
+#include <librsync.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
@@ -574,6 +575,8 @@ int client_start(struct fset *f)
 		return -ENOMEM;
 	/* Modes come from the server as they are. */
 	umask(0);
+	/* What a peer sends wrong is reported by us. */
+	rs_trace_set_level(RS_LOG_EMERG);
 	c->f = f;
 	c->tree.replay = -1;
 	rc = remote_parse(&c->remote, f->url, err, sizeof(err));

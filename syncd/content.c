@@ -18,10 +18,12 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "basis.h"
 #include "delta.h"
 #include "shape.h"
 
 #define CONTENT_SMALL	(256U << 10)	/* of one record */
+#define CONTENT_LARGE	(1U << 20)	/* of one record, see content_large() */
 #define CONTENT_LOAD	(8U << 20)	/* of one request */
 #define CONTENT_LOAD_MIN (256U << 10)	/* the same on a slow link */
 #define CONTENT_WANTS	2000
@@ -42,6 +44,17 @@ static bool content_rewritten(const struct fold_item *it)
 	u64 size = le64_to_cpu(it->rec->size);
 
 	return it->unknown || content_bytes(it) >= size - size / 4;
+}
+
+/*
+ * Differences may be worth a try: most is new, or so much that a list of block
+ * sums weighs nothing beside it.
+ */
+static bool content_large(const struct fold_item *it)
+{
+	return content_rewritten(it) ||
+	       (content_bytes(it) >= CONTENT_LARGE &&
+		content_bytes(it) >= le64_to_cpu(it->rec->size) / 4);
 }
 
 static bool content_small(struct client *c, const struct fold_item *it)
@@ -203,6 +216,27 @@ static int content_store(int fd, const struct fetch_load *l, bool *wrote)
 	return err;
 }
 
+/* A file here that the new one may be made of; -ENOENT: none. */
+static int content_basis(struct apply *a, int fd)
+{
+	struct fold_item *it = a->it;
+	struct stat st;
+	int other = -ENOENT;
+
+	if (!im_fid_none(&it->basis))
+		other = tree_get(&a->c->tree, &it->basis, O_RDONLY);
+	if (other == -ENOENT || other == -EINVAL)
+		other = basis_guess(a->c, fd, &it->rec->dir);
+	if (other < 0)
+		return other;
+	if (fstat(other, &st) || !S_ISREG(st.st_mode) ||
+	    !delta_wanted(le64_to_cpu(it->rec->size), st.st_size)) {
+		close(other);
+		return -ENOENT;
+	}
+	return other;
+}
+
 /* Whole file, by what is like it. 1: there is nothing that would help. */
 static int content_differ(struct apply *a, int fd, u64 here)
 {
@@ -213,27 +247,24 @@ static int content_differ(struct apply *a, int fd, u64 here)
 		.h = a->c->http, .inc = a->c->inc, .want = &want,
 		.basis = fd, .out = fd, .same = true, .tmpdir = a->c->f->fd,
 	};
-	struct stat st;
 	int err, other = -1;
 
-	if (!content_rewritten(it))
+	if (size < DELTA_MIN || !content_large(it))
 		return 1;
-	if (!delta_wanted(size, here)) {
-		if (im_fid_none(&it->basis))
-			return 1;
-		other = tree_get(&a->c->tree, &it->basis, O_RDONLY);
+	if (!content_rewritten(it) || !delta_wanted(size, here)) {
+		other = content_basis(a, fd);
 		if (other < 0)
-			return other == -ENOENT || other == -EINVAL ? 1 : other;
-		if (fstat(other, &st) || !S_ISREG(st.st_mode) ||
-		    !delta_wanted(size, st.st_size)) {
-			close(other);
-			return 1;
-		}
+			return other == -ENOENT ? 1 : other;
 		d.basis = other;
 		d.same = false;
-		if (here && ftruncate(fd, 0)) {
+	}
+	/* The rest of it is here, from earlier records. */
+	if (!content_rewritten(it)) {
+		d.only = &it->ranges;
+		if (it->trunc < here && ftruncate(fd, (off_t)it->trunc)) {
+			err = -errno;
 			close(other);
-			return -errno;
+			return err;
 		}
 	}
 	err = delta_fetch(&d);

@@ -37,26 +37,6 @@ static ssize_t delta_pread(int fd, void *buf, size_t len, u64 off)
 	return (ssize_t)done;
 }
 
-int delta_copy(int from, int to, u64 off, u64 end)
-{
-	u8 *buf = malloc(DELTA_BUF);
-	int err = buf ? 0 : -ENOMEM;
-
-	while (!err && off < end) {
-		size_t want = end - off < DELTA_BUF ? end - off : DELTA_BUF;
-		ssize_t n = delta_pread(from, buf, want, off);
-
-		if (n <= 0) {
-			err = n < 0 ? (int)n : -EIO;
-			break;
-		}
-		err = fetch_write(to, off, buf, n);
-		off += n;
-	}
-	free(buf);
-	return err;
-}
-
 int delta_copy_diff(int from, int out, u64 size)
 {
 	u8 *a = malloc(2 * DELTA_BUF), *b = a + DELTA_BUF;
@@ -77,6 +57,11 @@ int delta_copy_diff(int from, int out, u64 size)
 	return err;
 }
 
+static bool delta_zero(const u8 *p, size_t n)
+{
+	return !n || (!p[0] && !memcmp(p, p + 1, n - 1));
+}
+
 /* Equal blocks */
 
 struct delta_sums {
@@ -85,14 +70,42 @@ struct delta_sums {
 	u8 *buf;
 	u64 at;			/* of the next block */
 	u64 size;
+	u64 out_size;
+	u64 wanted;		/* bytes of the blocks that are looked for */
 	struct im_ranges differ;
 	bool file, done, gone, ended;
 };
+
+/* The next block of the server's file has this sum. */
+static int delta_block(struct delta_sums *s, const u8 *sum)
+{
+	struct delta *d = s->d;
+	size_t want = s->size - s->at < s->block ? s->size - s->at : s->block;
+	XXH128_canonical_t c;
+	ssize_t n;
+
+	if (d->only && !im_ranges_hit(d->only, s->at, s->at + want))
+		return 0;
+	s->wanted += want;
+	n = delta_pread(d->basis, s->buf, want, s->at);
+	if (n < 0)
+		return (int)n;
+	XXH128_canonicalFromHash(&c, XXH3_128bits(s->buf, n));
+	if (n != (ssize_t)want || memcmp(&c, sum, 16)) {
+		im_ranges_add(&s->differ, s->at, s->at + want);
+		return 0;
+	}
+	/* Holes stay holes where nothing was. */
+	if (d->same || (s->at >= s->out_size && delta_zero(s->buf, n)))
+		return 0;
+	return fetch_write(d->out, s->at, s->buf, n);
+}
 
 static int delta_sums_frame(void *arg, unsigned int type, const u8 *p,
 			    size_t len)
 {
 	struct delta_sums *s = arg;
+	int err = 0;
 
 	switch (type) {
 	case IM_FR_ALIVE:
@@ -120,38 +133,8 @@ static int delta_sums_frame(void *arg, unsigned int type, const u8 *p,
 	}
 	if (!s->file || len % 16)
 		return -EPROTO;
-	for (; len; p += 16, len -= 16, s->at += s->block) {
-		XXH128_canonical_t c;
-		size_t want;
-		ssize_t n;
-
-		if (s->at >= s->size)
-			return -EPROTO;
-		want = s->size - s->at < s->block ? s->size - s->at : s->block;
-		n = delta_pread(s->d->basis, s->buf, want, s->at);
-		if (n < 0)
-			return (int)n;
-		XXH128_canonicalFromHash(&c, XXH3_128bits(s->buf, n));
-		if (n != (ssize_t)want || memcmp(&c, p, 16))
-			im_ranges_add(&s->differ, s->at, s->at + want);
-	}
-	return 0;
-}
-
-static int delta_copy_equal(struct delta *d, const struct delta_sums *s)
-{
-	u64 at = 0;
-	u32 i;
-	int err = 0;
-
-	for (i = 0; !err && i <= s->differ.n; i++) {
-		u64 end = i < s->differ.n ? s->differ.v[i].off : s->size;
-
-		if (at < end)
-			err = delta_copy(d->basis, d->out, at, end);
-		if (i < s->differ.n)
-			at = s->differ.v[i].end;
-	}
+	for (; !err && len; p += 16, len -= 16, s->at += s->block)
+		err = s->at < s->size ? delta_block(s, p) : -EPROTO;
 	return err;
 }
 
@@ -159,11 +142,15 @@ static int delta_copy_equal(struct delta *d, const struct delta_sums *s)
 static int delta_blocks(struct delta *d)
 {
 	struct delta_sums s = { .d = d };
+	struct stat st;
 	char what[1024];
 	u64 hint = d->want->len;	/* the size, as far as it is known */
 	int err;
 
 	s.block = hint != FETCH_ALL && hint > (64U << 20) ? 16384 : 4096;
+	if (fstat(d->out, &st))
+		return -errno;
+	s.out_size = st.st_size;
 	s.buf = malloc(s.block);
 	if (!s.buf)
 		return -ENOMEM;
@@ -175,12 +162,12 @@ static int delta_blocks(struct delta *d)
 	if (!err && !s.ended)
 		err = -ENOLINK;
 	/* Shorter than it was at first: what is missing does not match. */
-	if (!err && s.at < s.size)
+	if (!err && s.at < s.size) {
 		im_ranges_add(&s.differ, s.at, s.size);
-	if (!err && im_ranges_bytes(&s.differ) > s.size / 2)
+		s.wanted += s.size - s.at;
+	}
+	if (!err && !d->only && im_ranges_bytes(&s.differ) > s.wanted / 2)
 		err = 1;
-	if (!err && !d->same)
-		err = delta_copy_equal(d, &s);
 	if (!err)
 		err = fetch_ranges(d->h, d->inc, d->want, &s.differ, d->out,
 				   &d->received, NULL);

@@ -7,6 +7,7 @@
 #ifndef _SYNCD_DELTA_H
 #define _SYNCD_DELTA_H
 
+#include "common/ranges.h"
 #include "fetch.h"
 
 #define DELTA_MIN	(64U << 10)	/* smaller files go whole */
@@ -16,9 +17,9 @@ struct delta {
 	u64 inc;
 	const struct fetch_want *want;	/* whose file */
 	int basis;			/* open for reading */
-	int out;			/* open for reading and writing; the
-					 * same file as basis, or an empty one */
-	bool same;
+	int out;			/* open for reading and writing */
+	bool same;			/* out is basis */
+	const struct im_ranges *only;	/* the rest is here; NULL: nothing is */
 	int tmpdir;			/* for a temporary file when same */
 	u64 received;			/* bytes of file content that came */
 	struct im_wire_file file;	/* the server's, as it was */
@@ -28,7 +29,7 @@ struct delta {
 bool delta_wanted(u64 size, u64 basis_size);
 
 /*
- * 0: out has the server's content. 1: not worth it, or it did not come out
+ * 0: out has the server's content (with only: in these ranges). 1: not worth it, or it did not come out
  * right: fetch the whole file; out has anything in it. -ENXIO: gone.
  */
 int delta_fetch(struct delta *d);
@@ -48,7 +49,5 @@ void delta_patch_free(struct delta_patch *p);
 
 /* Makes out equal to from by writing only blocks that differ. */
 int delta_copy_diff(int from, int out, u64 size);
-/* Copies [off, end) from one file to the other. */
-int delta_copy(int from, int to, u64 off, u64 end);
 
 #endif /* _SYNCD_DELTA_H */
