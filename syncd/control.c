@@ -44,6 +44,12 @@ static int ctl_export(json_t *request, json_t **answer, struct problem *p)
 	if (json_unpack_ex(request, &where, 0, "{s:s, s:s, s?s !}", "name",
 			   &name, "dir", &c.dir, "log_size", &opts.log_size))
 		return bad_request(p, &where);
+	/* it becomes part of the mount's options */
+	if (opts.log_size &&
+	    strspn(opts.log_size, "0123456789kKmMgG") != strlen(opts.log_size))
+		return problem(p, 400, "bad-size",
+			       "\"%.40s\" is not a size for the log; say it like 64M",
+			       opts.log_size);
 	if (take_name(&c, name, p) || manage_export(&c, &opts, p))
 		return -1;
 	im_utf8_force(opts.warning);

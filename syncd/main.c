@@ -8,6 +8,7 @@
 
 #include <curl/curl.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <popt.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -117,6 +118,21 @@ static int add_string(char ***list, const char *text)
 	return grown[n] ? 0 : -ENOMEM;
 }
 
+/* The working directory changes later. Lives as long as the process. */
+static char *absolute(const char *path)
+{
+	char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0);
+	char *full;
+
+	if (asprintf(&full, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "",
+		     path) < 0) {
+		fprintf(stderr, "intersyncd: out of memory\n");
+		exit(1);
+	}
+	free(cwd);
+	return full;
+}
+
 enum { OPT_LISTEN = 1, OPT_LISTEN_INSECURE, OPT_VERBOSE };
 
 static int take_listen(int opt, const char *text)
@@ -192,10 +208,13 @@ static int parse(int argc, const char **argv, struct options *o)
 		bad = 3;
 	}
 	verb = bad ? NULL : poptGetArg(context);
-	if (o->socket)
-		conf.sock = o->socket;
+	if (o->socket) {
+		conf.sock = absolute(o->socket);
+		/* what else we put there does not meet another daemon's */
+		conf.run_dir = dirname(absolute(o->socket));
+	}
 	if (o->state_dir)
-		conf.lib_dir = o->state_dir;
+		conf.lib_dir = absolute(o->state_dir);
 	if (!bad && o->bwlimit && bucket_parse(o->bwlimit, &conf.bwlimit)) {
 		fprintf(stderr,
 			"intersyncd: --bwlimit %s is not a rate; say it like 500k, 2M or 8Mbit\n",
@@ -244,6 +263,9 @@ static int go_background(void)
 	}
 	close(ends[0]);
 	setsid();
+	/* nobody is to be kept from unmounting where we were started */
+	if (chdir("/"))
+		logmsg(LOG_WARNING, "cannot go to /: %m");
 	return ends[1];
 }
 

@@ -66,6 +66,33 @@ static void context_errors(int fd, char *err, size_t errlen)
 	}
 }
 
+/* fsconfig() takes no string of more; then only the kernel's log says why. */
+#define FSCONFIG_MAX	255
+
+static int mount_long(const struct mount_req *req, char *err, size_t errlen)
+{
+	char options[256];
+	struct statvfs st;
+	unsigned long flags;
+	int rc;
+
+	/* the bits of both are the same for these */
+	flags = statvfs(req->dir, &st) ? 0 :
+		st.f_flag & (ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC |
+			     ST_NOATIME | ST_NODIRATIME);
+	snprintf(options, sizeof(options), "fileset=%s%s%s%s%s", req->name,
+		 req->log_size ? ",log_size=" : "",
+		 req->log_size ? req->log_size : "",
+		 req->create ? ",create" : "", req->replica ? ",replica" : "");
+	if (!mount(req->dir, req->dir, IM_FS_TYPE, flags, options))
+		return 0;
+	rc = -errno;
+	snprintf(err, errlen,
+		 "cannot mount it: %s; the kernel's log says more: dmesg | tail",
+		 strerror(-rc));
+	return rc;
+}
+
 int mount_fset(const struct mount_req *req, char *err, size_t errlen)
 {
 	const char *what;
@@ -73,6 +100,8 @@ int mount_fset(const struct mount_req *req, char *err, size_t errlen)
 	int rc = 0;
 
 	err[0] = '\0';
+	if (strlen(req->dir) > FSCONFIG_MAX)
+		return mount_long(req, err, errlen);
 	what = "set up the mount";
 	context = fsopen(IM_FS_TYPE, FSOPEN_CLOEXEC);
 	if (context < 0) {
