@@ -49,7 +49,7 @@ static struct options {
 	uint64_t from, to, seed;
 	bool half;
 	unsigned long long at_least;	/* records known to have been durable */
-	bool newest;
+	bool newest, replay_only;
 } opt = { .subdir = "data", .fileset = "t", .options = "" };
 
 static struct counts {
@@ -255,7 +255,7 @@ static int usage(void)
 		"  --fileset NAME   (t)\n  --subdir DIR     (data)\n"
 		"  --options OPTS   more mount options\n"
 		"  --at-least RECNO was durable (or by the marks of --log)\n"
-		"  --newest\n  --log LOG --from N --to N [--half SEED]\n");
+		"  --newest\n  --replay-only\n  --log LOG --from N --to N [--half SEED]\n");
 	return 2;
 }
 
@@ -266,6 +266,7 @@ int main(int argc, char **argv)
 		{ "options", 1, NULL, 'o' }, { "log", 1, NULL, 'l' },
 		{ "from", 1, NULL, 'F' }, { "to", 1, NULL, 'T' },
 		{ "half", 1, NULL, 'h' }, { "newest", 0, NULL, 'n' },
+		{ "replay-only", 0, NULL, 'r' },
 		{ NULL, 0, NULL, 0 },
 	};
 	char dir[4096], data[512];
@@ -285,6 +286,7 @@ int main(int argc, char **argv)
 			opt.seed = strtoull(optarg, NULL, 10);
 			break;
 		case 'n': opt.newest = true; break;
+		case 'r': opt.replay_only = true; break;
 		default: return usage();
 		}
 	}
@@ -296,6 +298,8 @@ int main(int argc, char **argv)
 
 	if (opt.log)
 		replay();
+	if (opt.replay_only)
+		return 0;
 	if (mount(opt.device, opt.mnt, "ext4", 0, NULL))
 		cannot("cannot mount %s as ext4", opt.device);
 	snprintf(dir, sizeof(dir), "%s/%s", opt.mnt, opt.subdir);
