@@ -7,7 +7,7 @@
  * written anew, while a version of it is here or is about to be replaced by it,
  * comes by differences.
  *
- * Data is written in place. Order: attributes, truncation, data, size, version,
+ * Data is written in place. Order: mode, truncation, data, size, version,
  * mtime; the close is FINAL: only then has the record been applied.
  */
 #include "apply.h"
@@ -304,14 +304,25 @@ static int content_write(struct apply *a, int fd, const struct stat *st,
 	return err;
 }
 
+/*
+ * Writing takes set-id bits away, which is in no other record. The rest of the
+ * mode, and the owner, are SETATTR's to state: a data record may carry what
+ * they were just before a SETATTR that has an older number.
+ */
+static int content_mode(int fd, const struct stat *st, u32 mode)
+{
+	const mode_t setid = S_ISUID | S_ISGID;
+	mode_t now = st->st_mode & 07777;
+
+	mode &= 07777;
+	if (now == mode || (now & ~setid) != (mode & ~setid) || mode & ~now)
+		return 0;
+	return fchmod(fd, mode) ? -errno : 0;
+}
+
 static int content_file(struct apply *a, int fd)
 {
 	const struct im_rec *r = a->it->rec;
-	struct shape s = {
-		.mode = le32_to_cpu(r->mode),
-		.uid = le32_to_cpu(r->uid),
-		.gid = le32_to_cpu(r->gid),
-	};
 	struct timespec mtime;
 	bool wrote = false;
 	struct stat st;
@@ -328,7 +339,7 @@ static int content_file(struct apply *a, int fd)
 	}
 	err = apply_tag(a, 0);
 	if (!err && !a->it->redo)
-		err = shape_attrs(fd, &s);
+		err = content_mode(fd, &st, le32_to_cpu(r->mode));
 	if (!err)
 		err = content_write(a, fd, &st, &wrote);
 	if (err)
