@@ -8,7 +8,7 @@ _intermezzoctl() {
 		words=$(intermezzoctl --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
 	elif [[ $cur == -* ]]; then
 		words=$(intermezzoctl "$verb" --help |
-			sed -n 's/.*\(--[a-z-]*\).*/\1/p')
+			sed -n 's/^ *\(-.,\)\? *\(--[a-z-]*\).*/\2/p')
 	else
 		case $verb in
 		export | attach)
