@@ -6,6 +6,10 @@ BUILD   := build
 PREFIX  ?= /usr
 DESTDIR ?=
 ARGS    ?=
+V       ?=
+# V=1 shows the commands
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@echo '  $(1) $@')
 
 # Newest 6.1 headers that are installed; any other kernel: make KDIR=...
 KDIR ?= $(lastword $(shell ls -d /usr/src/linux-headers-6.1.0-*-amd64 2>/dev/null | sort -V))
@@ -68,17 +72,20 @@ help:
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(FORTIFY) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS_ALL) $(FORTIFY) -MMD -MP -c -o $@ $<
 
 tools: $(tools)
 
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 $(BUILD)/intermezzoctl: $(call objs,$(ctl_src))
-	$(CC) -o $@ $^ $(LIBS_ALL)
+	$(call say,LD)
+	$(Q)$(CC) -o $@ $^ $(LIBS_ALL)
 
 $(BUILD)/intersyncd: $(call objs,$(syncd_src))
-	$(CC) -o $@ $^ $(LIBS_ALL)
+	$(call say,LD)
+	$(Q)$(CC) -o $@ $^ $(LIBS_ALL)
 
 # Programs that tests run on the host or in a machine: each tests/tools/X.c
 # becomes build/tests/X, each tests/crash/X.c build/tests/crash/X.
@@ -90,7 +97,8 @@ links = $(filter %.c,$(shell sed -n 's,^.*links:[ ]*\([^*]*\).*,\1,p' $(1) | hea
 define plain_program
 $(BUILD)/tests/$(1): $(call objs,$(2) $(call links,$(2)) $(common_src))
 	@mkdir -p $$(@D)
-	$$(CC) -o $$@ $$^ $$(LIBS_ALL)
+	$$(call say,LD)
+	$$(Q)$$(CC) -o $$@ $$^ $$(LIBS_ALL)
 endef
 $(foreach t,$(tool_src),$(eval $(call plain_program,$(t:tests/tools/%.c=%),$(t))))
 $(foreach t,$(crash_src),$(eval $(call plain_program,$(t:tests/%.c=%),$(t))))
@@ -98,14 +106,16 @@ $(foreach t,$(crash_src),$(eval $(call plain_program,$(t:tests/%.c=%),$(t))))
 # Sanitised objects of what the unit tests and fuzzers link.
 $(BUILD)/san/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(SANITIZE) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS_ALL) $(SANITIZE) -MMD -MP -c -o $@ $<
 
 san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 
 define sanitised_program
 $(BUILD)/tests/$(1)/$(2): $(call san,tests/$(1)/$(2).c $(call links,tests/$(1)/$(2).c) $(common_src))
 	@mkdir -p $$(@D)
-	$$(CC) $$(SANITIZE) -o $$@ $$^ $$(LIBS_ALL)
+	$$(call say,LD)
+	$$(Q)$$(CC) $$(SANITIZE) -o $$@ $$^ $$(LIBS_ALL)
 endef
 $(foreach t,$(unit_src:tests/unit/%.c=%),$(eval $(call sanitised_program,unit,$(t))))
 $(foreach t,$(fuzz_src:tests/fuzz/%.c=%),$(eval $(call sanitised_program,fuzz,$(t))))
@@ -151,8 +161,7 @@ deps:
 # deps first: which libraries exist is found out when make reads this file
 check:
 	$(MAKE) deps
-	$(MAKE) WERROR=1 all
-	$(MAKE) WERROR=1 check-build-units
+	$(MAKE) -j$$(nproc) WERROR=1 all check-build-units
 	$(MAKE) check-fuzz FUZZ_SECONDS=10
 	prove --timer $(units) $(vm_tests)
 
@@ -173,7 +182,7 @@ fuzz check-fuzz: $(fuzzers)
 
 demo:
 	$(MAKE) deps
-	$(MAKE) all
+	$(MAKE) -j$$(nproc) all
 	tests/demo/run $(ARGS)
 
 bench: all
