@@ -42,6 +42,12 @@ static void set_mode(struct node *n, uint32_t mode)
 	n->mode = mode;
 }
 
+static void set_mtime(struct node *n, const struct im_rec *rec)
+{
+	n->mtime = (int64_t)le64_to_cpu(rec->mtime);
+	n->mtime_ns = le32_to_cpu(rec->mtime_ns);
+}
+
 static int make(struct tree *t, const struct im_rec *rec,
 		const struct im_body *body, const struct fid *fid,
 		const struct node *dir)
@@ -64,6 +70,7 @@ static int make(struct tree *t, const struct im_rec *rec,
 	if (S_ISREG(n->mode)) {
 		n->digest = XXH3_64bits("", 0);
 		n->data_known = true;
+		set_mtime(n, rec);
 	}
 	for (struct xattr *x = dir->xattrs; x; x = x->next)
 		if (!strcmp(x->name, ACL_DEFAULT))
@@ -161,6 +168,8 @@ static int apply_attr(const struct im_rec *rec, const struct im_body *body,
 			n->uid = le32_to_cpu(rec->uid);
 		if (valid & IM_AV_GID)
 			n->gid = le32_to_cpu(rec->gid);
+		if (valid & IM_AV_MTIME)
+			set_mtime(n, rec);
 		return 0;
 	case IM_OP_SETXATTR:
 		node_set_xattr(n, name, body->data, body->data_len);
@@ -187,6 +196,7 @@ static int apply_attr(const struct im_rec *rec, const struct im_body *body,
 		n->dirty = flags & IM_RF_STILL;
 		n->data_known = false;
 		n->size = le64_to_cpu(rec->size);
+		set_mtime(n, rec);
 		set_mode(n, le32_to_cpu(rec->mode));
 		n->uid = le32_to_cpu(rec->uid);
 		n->gid = le32_to_cpu(rec->gid);

@@ -10,7 +10,7 @@
 
 #define TOLD_MAX 20
 
-static unsigned int told;
+static unsigned int told, slips;
 
 __attribute__((format(printf, 1, 2)))
 static void tell(const char *fmt, ...)
@@ -79,17 +79,22 @@ static void compare_node(const char *path, struct node *want, struct node *got,
 		tell("%s: %llu bytes, the log says %llu", path,
 		     (unsigned long long)got->size,
 		     (unsigned long long)want->size);
+	if (want->mtime != got->mtime || want->mtime_ns != got->mtime_ns)
+		tell("%s: mtime %lld.%09u, the log says %lld.%09u", path,
+		     (long long)got->mtime, got->mtime_ns,
+		     (long long)want->mtime, want->mtime_ns);
 	else if (want->data_known && want->digest != got->digest)
-		tell("%s: the data changed, no record says so", path);
+		slips++;
 }
 
-unsigned int tree_compare(struct tree *want, struct tree *got)
+unsigned int tree_compare(struct tree *want, struct tree *got,
+			  unsigned int *slipped)
 {
 	struct entry *e, *f;
 	struct node *n, *m;
 	unsigned int i;
 
-	told = 0;
+	told = slips = 0;
 	tree_count_links(want);
 	if (!fid_eq(&want->root, &got->root))
 		tell("another root");
@@ -132,5 +137,6 @@ unsigned int tree_compare(struct tree *want, struct tree *got)
 		compare_node("the root", n, m, true);
 	if (told > TOLD_MAX)
 		printf("and %u more\n", told - TOLD_MAX);
+	*slipped = slips;
 	return told;
 }

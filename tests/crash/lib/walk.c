@@ -123,6 +123,8 @@ static int get_node(struct tree *t, const struct fid *fid, int dirfd,
 		n->target = strdup(target);
 	} else if (S_ISREG(st->st_mode)) {
 		n->size = st->st_size;
+		n->mtime = st->st_mtim.tv_sec;
+		n->mtime_ns = st->st_mtim.tv_nsec;
 		return get_data(n, dirfd, name);
 	}
 	return 0;
