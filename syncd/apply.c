@@ -682,6 +682,13 @@ int apply_item(struct client *c, struct fold_item *v, size_t i, size_t n)
 			err = -EUCLEAN;
 		}
 	} while (err == -EAGAIN);
+	if (client_hopeless(err)) {
+		logmsg(LOG_ERR,
+		       "%s: record %llu (%s %s) cannot be applied here and is left out: %s",
+		       c->f->name, (unsigned long long)v[i].recno,
+		       im_op_name(fold_op(&v[i])), a.name, strerror(-err));
+		err = 0;
+	}
 	if (err && !http_is_remote(err))
 		snprintf(c->why, sizeof(c->why), "record %llu (%s %.60s): %s",
 			 (unsigned long long)v[i].recno,

@@ -39,6 +39,14 @@ int client_set_window(struct client *c, u64 recno);
  */
 int client_wait_room(struct fset *f, int err);
 
+/* This machine can never do it; one object stays behind, not the queue. */
+static inline bool client_hopeless(int err)
+{
+	return err == -EFBIG || err == -EMLINK || err == -ENAMETOOLONG ||
+	       err == -EOPNOTSUPP || err == -EPERM || err == -E2BIG ||
+	       err == -EOVERFLOW;
+}
+
 /* graft.c */
 /*
  * The whole tree as the server has it. *start: replay from the next record on.

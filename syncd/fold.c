@@ -11,7 +11,8 @@
  *    before the object gets another name: what a save-by-rename puts in place
  *    must be whole when it gets there.
  *  - Of SETATTRs, and of SETXATTRs of one name, that follow each other the
- *    last one is left, if it says all that the earlier one did.
+ *    last one is left, if it says all that the earlier one did, and nobody
+ *    has inherited from the object in between.
  */
 #include "fold.h"
 
@@ -233,6 +234,13 @@ static void fold_barrier(struct fold_fid *e)
 	e->attr = -1;
 }
 
+/* What is made in a directory inherits its group and its default ACL. */
+static void fold_heir(struct fold_fid *dir)
+{
+	dir->attr = -1;
+	dir->xattr = -1;
+}
+
 static void fold_merge(struct fold *f)
 {
 	int i;
@@ -244,6 +252,8 @@ static void fold_merge(struct fold *f)
 		if (it->act != FOLD_APPLY)
 			continue;
 		e = fold_fid(f, &it->rec->fid);
+		if (fold_makes(it))
+			fold_heir(fold_fid(f, &it->rec->dir));
 		switch (fold_op(it)) {
 		case IM_OP_CLOSE:
 		case IM_OP_SYNC:
@@ -327,6 +337,8 @@ static void fold_backwards(struct fold *f)
 		if (!ns)
 			continue;
 		dir[0] = fold_fid(f, &it->rec->dir);
+		if (it->act == FOLD_APPLY && fold_makes(it))
+			dir[0]->data = -1;
 		if (fold_op(it) == IM_OP_RENAME)
 			dir[1] = fold_fid(f, &it->rec->dir2);
 		for (k = 0; k < 2; k++) {

@@ -342,6 +342,12 @@ static int graft_entry(struct graft *g, const struct im_obj *obj)
 				err = -EAGAIN;
 		}
 	} while (err == -EAGAIN);
+	if (client_hopeless(err)) {
+		logmsg(LOG_ERR,
+		       "%s: '%s' cannot be here as the server has it, left out: %s",
+		       g->c->f->name, s.name, strerror(-err));
+		err = 0;
+	}
 	if (err) {
 		snprintf(g->c->why, sizeof(g->c->why),
 			 "cannot make '%.100s' as the server has it: %s",

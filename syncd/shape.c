@@ -7,13 +7,16 @@
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "tree.h"
 
 #define SHAPE_LIST_MAX	65536		/* XATTR_LIST_MAX */
+#define SHAPE_ROOM	(1U << 20)	/* with so much, a disk is not full */
 
 /* Root's capabilities stay when fsuid is not 0; securebits are per thread. */
 int shape_thread(void)
@@ -113,6 +116,31 @@ int shape_times(int fd, u64 mtime, u32 mtime_ns)
 	return utimensat(fd, "", ts, AT_EMPTY_PATH) ? -errno : 0;
 }
 
+/*
+ * An xattr that this filesystem cannot hold (ext4 says ENOSPC when it is too
+ * large for its block) must not stop all that comes after it.
+ */
+static int shape_set(int fd, const char *path, const char *name,
+		     const void *value, size_t len)
+{
+	struct statvfs sv;
+	int err;
+
+	if (!setxattr(path, name, value, len, 0))
+		return 0;
+	err = -errno;
+	if (err == -ENOSPC && (fstatvfs(fd, &sv) || !sv.f_bavail ||
+			       sv.f_bavail * sv.f_frsize < SHAPE_ROOM))
+		return err;
+	if (err != -ENOSPC && err != -EOPNOTSUPP && err != -E2BIG &&
+	    err != -ERANGE)
+		return err;
+	logmsg(LOG_ERR,
+	       "cannot store xattr %s of %zu bytes here, going on without: %s",
+	       name, len, strerror(-err));
+	return 0;
+}
+
 int shape_setxattr(int fd, const char *name, size_t name_len, const void *value,
 		   size_t len)
 {
@@ -124,7 +152,7 @@ int shape_setxattr(int fd, const char *name, size_t name_len, const void *value,
 	n[name_len] = '\0';
 	tree_fdpath(path, fd);
 	if (value)
-		return setxattr(path, n, value, len, 0) ? -errno : 0;
+		return shape_set(fd, path, n, value, len);
 	if (removexattr(path, n) && errno != ENODATA)
 		return -errno;
 	return 0;
@@ -208,9 +236,8 @@ int shape_xattrs(int fd, const struct im_obj *obj)
 			buf = malloc(IM_VALUE_LEN);
 		if (!buf)
 			err = -ENOMEM;
-		else if (!shape_same(path, name, v, vl, buf) &&
-			 setxattr(path, name, v, vl, 0))
-			err = -errno;
+		else if (!shape_same(path, name, v, vl, buf))
+			err = shape_set(fd, path, name, v, vl);
 	}
 	free(buf);
 	return err;

@@ -214,6 +214,16 @@ static void cases(void)
 	      SETATTR(10, IM_AV_MODE));
 	acts("AAA", "a mode is not late for the data it protects");
 
+	BATCH(SETATTR(10, IM_AV_GID), CREATE(11, 10, "f"),
+	      SETATTR(10, IM_AV_GID));
+	acts("AAA", "what is made in a directory inherits its group of then");
+	BATCH(SETX(10, "system.posix_acl_default", "1"), MKDIR(11, 10, "d"),
+	      SETX(10, "system.posix_acl_default", "2"));
+	acts("AAA", "and its default ACL");
+	BATCH(SETATTR(10, IM_AV_GID), CREATE(11, 10, "f"),
+	      RENAME(11, 10, "f", 1, "f", 0, 0), RMDIR(10, 1, "d"));
+	acts("AAAA", "also when it is removed later");
+
 	BATCH(SETX(10, "user.a", "1"), SETX(10, "user.b", "1"),
 	      SETX(10, "user.a", "2"));
 	acts("-AA", "the last xattr of a name");
