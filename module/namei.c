@@ -115,10 +115,15 @@ static int im_make(struct inode *dir, struct dentry *dentry,
 		op.dirs[0] = lower_dir;
 	}
 	err = im_op_finish(&op, err);
-	if (err)
+	if (err) {
 		iput(inode);
-	else
-		d_instantiate(dentry, im_iget_new(inode, lower));
+	} else {
+		inode = im_iget_new(inode, lower);
+		/* No capabilities yet: the first write need not look. */
+		if (S_ISREG(m->mode))
+			inode_has_no_xattr(inode);
+		d_instantiate(dentry, inode);
+	}
 	inode_unlock(d_inode(lower_dir));
 	/* With an error the object may be there all the same: look again. */
 	if (err)

@@ -7,10 +7,24 @@
 #include "lower.h"
 #include "vfs.h"
 
+/*
+ * The dentry that the upper inode holds is that of the name, as a rule: what is
+ * in the dcache under a locked directory is what the directory says.
+ */
+static bool im_lower_is(const struct dentry *lower, struct dentry *lower_dir,
+			const struct qstr *name)
+{
+	return lower->d_parent == lower_dir && !d_unhashed(lower) &&
+	       !lower->d_op && lower->d_name.len == name->len &&
+	       !memcmp(lower->d_name.name, name->name, name->len);
+}
+
 struct dentry *im_lower_of(struct dentry *lower_dir, struct dentry *dentry)
 {
-	struct dentry *lower;
+	struct dentry *lower = im_lower_dentry(d_inode(dentry));
 
+	if (im_lower_is(lower, lower_dir, &dentry->d_name))
+		return dget(lower);
 	lower = im_lower_lookup(lower_dir, dentry->d_name.name,
 				dentry->d_name.len);
 	if (IS_ERR(lower))
@@ -20,6 +34,24 @@ struct dentry *im_lower_of(struct dentry *lower_dir, struct dentry *dentry)
 		return ERR_PTR(-ESTALE);
 	}
 	return lower;
+}
+
+/*
+ * The VFS makes the dentry of a removed name a negative one, which saves the
+ * search when the name is used again; but not if somebody holds it, as the
+ * upper inode does. Then that is done here. The directory is still locked.
+ */
+static void im_lower_absent(struct dentry *lower_dir, struct dentry *lower)
+{
+	struct dentry *absent;
+
+	if (!d_unhashed(lower) || lower->d_op)
+		return;
+	absent = d_alloc(lower_dir, &lower->d_name);
+	if (!absent)
+		return;
+	d_add(absent, NULL);
+	dput(absent);
 }
 
 /* Is the lower object about to lose its last name? */
@@ -64,6 +96,8 @@ static int im_remove(struct inode *dir, struct dentry *dentry, unsigned int op_)
 	op.obj = im_lower_dentry(inode);
 	op.dirs[0] = lower_dir;
 	err = im_op_finish(&op, err);
+	if (done)
+		im_lower_absent(lower_dir, lower);
 	inode_unlock(d_inode(lower_dir));
 	dput(lower);
 	if (done && err)
