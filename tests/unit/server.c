@@ -371,6 +371,49 @@ static void test_rate(void)
 	im_buf_reset(&body);
 }
 
+/* The server stops at once, whatever its connections are at. */
+static void test_stop(void)
+{
+	static const char *const states[] = {
+		"", "GET /im/1/t/in",
+		"POST /im/1/t/data?inc=9 HTTP/1.1\r\nHost: x\r\n"
+		"Content-Length: 100\r\n\r\nabc",
+		"GET /im/1/t/info HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /im/1/t/kml?inc=9&from=21 HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /im/1/t/snapshot?inc=9 HTTP/1.1\r\nHost: x\r\n"
+		"X-InterMezzo-Rate: 2000\r\n\r\n",
+		"POST /im/1/t/delta?inc=9&fid=1.1 HTTP/1.1\r\nHost: x\r\n"
+		"Content-Length: 9999999\r\n\r\nrs\1G",
+	};
+	enum { N = sizeof(states) / sizeof(states[0]) };
+	struct timespec begin, end;
+	double longest = 0, took;
+	int fds[3 * N], round, i;
+
+	for (round = 0; round < 10; round++) {
+		for (i = 0; i < 3 * N; i++) {
+			fds[i] = tcp_connect();
+			(void)!send(fds[i], states[i % N],
+				    strlen(states[i % N]), MSG_NOSIGNAL);
+		}
+		usleep(rnd_below(100000));
+		clock_gettime(CLOCK_MONOTONIC, &begin);
+		server_stop();
+		clock_gettime(CLOCK_MONOTONIC, &end);
+		took = (double)(end.tv_sec - begin.tv_sec) +
+		       (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+		if (took > longest)
+			longest = took;
+		for (i = 0; i < 3 * N; i++)
+			close(fds[i]);
+		if (server_start())
+			break;
+	}
+	is(round, 10, "the server stops and starts again");
+	if (!ok(longest < 5, "and at once"))
+		diag("%.1f s", longest);
+}
+
 int main(void)
 {
 	if (!fake_start())
@@ -383,6 +426,7 @@ int main(void)
 	test_latency();
 	test_rate();
 	test_limit();
+	test_stop();
 	ok(fake_stop(), "the server stops and leaves nothing behind");
 	return tap_done();
 }

@@ -142,16 +142,19 @@ static int fake_info(struct im_ioc_info *info)
 /* Whole records per read, as the module does: a packet each. */
 static int fake_kml(const struct im_ioc_kml *k)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	int fd[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
 		       0, fd))
 		return -1;
+	pthread_mutex_lock(&lock);
 	if (fakelog.writer >= 0)
 		close(fakelog.writer);
 	fakelog.writer = fd[1];
 	fakelog.durable = fakelog.last;
 	atomic_fetch_add(&fakelog.opened, 1);
+	pthread_mutex_unlock(&lock);
 	if (k->from == fakelog.first && fakelog.history.len &&
 	    send(fd[1], fakelog.history.p, fakelog.history.len, 0) < 0)
 		return -1;
