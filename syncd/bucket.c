@@ -54,7 +54,8 @@ void bucket_set(struct bucket *b, u64 rate)
 	else
 		b->tokens = 0;
 	clock_gettime(CLOCK_MONOTONIC, &b->last);
-	b->rate = rate;
+	/* who only wants a size for his pieces reads it without the lock */
+	__atomic_store_n(&b->rate, rate, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&b->lock);
 }
 

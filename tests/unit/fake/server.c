@@ -124,12 +124,11 @@ static bool fake_handles(void)
 
 /* The log */
 
+static struct im_fid root;
+
 static int fake_info(struct im_ioc_info *info)
 {
-	struct im_fid root;
-
 	memset(info, 0, sizeof(*info));
-	fid_at("", &root);
 	info->incarnation = 9;
 	info->first = fakelog.first;
 	info->last = fakelog.last;
@@ -320,6 +319,7 @@ bool fake_start(void)
 	set.role = FSET_EXPORT;
 	set.fd = open(at(""), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	atomic_init(&set.refs, 1);
+	fid_at("", &root);
 	fake_info(&set.info);
 	bucket_init(&set.bucket, 0);
 	pthread_mutex_init(&set.stat.lock, NULL);
