@@ -44,6 +44,13 @@
 /* More than this many ranges are not worth the log's last room. */
 #define IM_PUSH_RANGES	64
 
+/*
+ * From so many ranges on, to put one more among them moves so much memory that
+ * they are gathered, and put there a batch at a time.
+ */
+#define IM_MANY_RANGES	256
+#define IM_RECENT_MAX	64
+
 void im_dirty_init_inode(struct im_inode *ii)
 {
 	mutex_init(&ii->log_mutex);
@@ -54,6 +61,7 @@ void im_dirty_init_inode(struct im_inode *ii)
 	ii->durable = false;
 	INIT_LIST_HEAD(&ii->data_list);
 	im_ranges_init(&ii->ranges, IM_RANGES_MAX);
+	im_ranges_init(&ii->recent, IM_RECENT_MAX);
 	ii->trunc = U64_MAX;
 	ii->inflight = 0;
 	ii->writers = 0;
@@ -67,6 +75,26 @@ void im_dirty_evict(struct inode *inode)
 
 	WARN_ON(ii->state != IM_DATA_CLEAN || ii->inflight);
 	im_ranges_free(&ii->ranges);
+	im_ranges_free(&ii->recent);
+}
+
+/* All that has changed is in ii->ranges then; ii->lock is held. */
+static void im_dirty_gather(struct im_inode *ii)
+{
+	im_ranges_merge(&ii->ranges, &ii->recent);
+	im_ranges_clip(&ii->recent, 0);		/* keeps its memory */
+}
+
+/* ii->lock is held. */
+static void im_dirty_add(struct im_inode *ii, u64 off, u64 end)
+{
+	if (ii->ranges.n < IM_MANY_RANGES) {
+		im_ranges_add(&ii->ranges, off, end);
+		return;
+	}
+	if (ii->recent.n == IM_RECENT_MAX)
+		im_dirty_gather(ii);
+	im_ranges_add(&ii->recent, off, end);
 }
 
 int im_dirty_allowed(struct im_fs *fs)
@@ -159,6 +187,7 @@ static int im_dirty_log(struct inode *inode, unsigned int opcode, bool still,
 		opcode = IM_OP_SYNC;
 		still = true;
 	}
+	im_dirty_gather(ii);
 	im_ranges_move(&taken, &ii->ranges);
 	trunc = ii->trunc;
 	ii->trunc = U64_MAX;
@@ -356,7 +385,7 @@ void im_dirty_end(struct inode *inode, u64 off, u64 end)
 
 	spin_lock_irqsave(&ii->lock, flags);
 	if (ii->state == IM_DATA_DIRTY && off < end)
-		im_ranges_add(&ii->ranges, off, end);
+		im_dirty_add(ii, off, end);
 	ii->inflight--;
 	ii->last_write = jiffies;
 	/* Under the lock: the last one to copy has looked last. */
@@ -377,6 +406,7 @@ void im_dirty_cut(struct inode *inode, u64 size)
 	spin_lock_irqsave(&ii->lock, flags);
 	if (ii->state == IM_DATA_DIRTY) {
 		ii->trunc = min(ii->trunc, size);
+		im_dirty_gather(ii);
 		im_ranges_clip(&ii->ranges, ii->mapped ?
 			       round_up(size, PAGE_SIZE) : size);
 	}
@@ -406,6 +436,7 @@ int im_dirty_link(struct inode *inode)
 		ii->inflight--;
 	} else if (ii->state == IM_DATA_DIRTY) {
 		ii->trunc = 0;
+		im_dirty_gather(ii);
 		im_ranges_add(&ii->ranges, 0, U64_MAX);
 	}
 	spin_unlock_irqrestore(&ii->lock, flags);

@@ -126,6 +126,8 @@ struct im_inode {
 	bool durable;			/* that is on disk */
 	struct list_head data_list;
 	struct im_ranges ranges;	/* changed since the last SYNC or CLOSE */
+	struct im_ranges recent;	/* the same, not in ranges yet; only if
+					 * these are many */
 	u64 trunc;			/* least size since then; U64_MAX: not cut */
 	u32 inflight;			/* data changes begun and not ended */
 	u32 writers;			/* open for writing, and shared writable

@@ -84,6 +84,7 @@ static void im_dirty_off(struct im_fs *fs, struct im_inode *ii)
 		atomic_dec(&fs->dirty_count);
 	ii->state = IM_DATA_CLEAN;
 	im_ranges_free(&ii->ranges);
+	im_ranges_free(&ii->recent);
 	ii->trunc = U64_MAX;
 	spin_unlock_irqrestore(&ii->lock, flags);
 	list_del_init(&ii->data_list);
