@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKET_DEPTH_S		0.05
+#define BUCKET_DEPTH_S		0.2	/* late wake-ups of a busy machine */
 #define BUCKET_DEPTH_MIN	16384.0
 #define BUCKET_RATE_MAX		1000000000000000ULL	/* bytes/s */
 #define BUCKET_NAP_NS		100000000L	/* *stop is looked at so often */

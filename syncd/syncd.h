@@ -38,7 +38,7 @@ extern struct syncd_conf conf;
 /*
  * bucket.c: token bucket. Every byte sent or received (payload of the
  * connection: headers and bodies) goes through the fileset's and then the
- * daemon's bucket. The depth is 50 ms of the rate, at least 16 KiB.
+ * daemon's bucket. The depth is 200 ms of the rate, at least 16 KiB.
  */
 struct bucket {
 	pthread_mutex_t lock;
