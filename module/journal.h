@@ -43,6 +43,7 @@ extern const struct im_log_ops im_plain_ops;
 struct im_segment {
 	struct dentry *file;		/* referenced: pins inode and blocks */
 	sector_t *map;			/* lower block of each block */
+	bool marked;			/* immutable, by this mount */
 	u64 life;			/* 0: never used, or lost */
 	u64 first;			/* its first recno */
 };

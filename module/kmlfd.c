@@ -21,6 +21,7 @@ struct im_kml {
 	struct im_cursor at;		/* where it is; life 0: not known yet */
 	struct im_rec *rec;		/* IM_REC_MAX bytes; holds `next` */
 	u32 have;			/* if not 0: its length */
+	int damaged;			/* -EBADMSG: met, for ever */
 };
 
 /* The segment that recno is in, or 0. */
@@ -112,6 +113,8 @@ static int im_kml_next(struct im_kml *k)
 	u64 found;
 	int err = 0;
 
+	if (k->damaged)
+		return k->damaged;
 	if (!k->have && k->next >= READ_ONCE(j->first))
 		err = im_kml_load(k, &found);
 	/* Only now: the blocks may have been written anew while being read. */
@@ -121,7 +124,7 @@ static int im_kml_next(struct im_kml *k)
 		return -ESTALE;
 	}
 	if (err && err != -EINTR) {
-		k->at.life = 0;
+		k->damaged = err;
 		im_journal_lose(j, found);
 		im_err(k->fs, "the log is damaged, records %llu to %llu cannot be read: readers must resynchronise",
 		       k->next, found - 1);

@@ -187,9 +187,16 @@ static int im_segment_map(struct im_journal *j, struct im_segment *s)
 		if (j->fresh)
 			im_block_forget(j, blk);
 	}
+	/* The flag is the lock, too: another mount may not have let go yet. */
 	inode_lock(inode);
-	inode->i_flags |= S_IMMUTABLE | S_SWAPFILE;
+	if (IS_SWAPFILE(inode))
+		err = -EBUSY;
+	else
+		inode->i_flags |= S_IMMUTABLE | S_SWAPFILE;
 	inode_unlock(inode);
+	if (err)
+		return err;
+	s->marked = true;
 	/* never used again, and never to be taken for the log's content */
 	invalidate_mapping_pages(inode->i_mapping, 0, -1);
 	return 0;
@@ -223,7 +230,10 @@ int im_segments_open(struct im_journal *j, struct dentry *logdir)
 		j->segs[i].file = d;
 		err = im_segment_map(j, &j->segs[i]);
 	}
-	if (err)
+	if (err == -EBUSY)
+		im_mount_err(j->fs, "the log in %s is in use: this fileset is being unmounted or mounted by somebody else",
+			     IM_STATE_DIR);
+	else if (err)
 		im_mount_err(j->fs, "segment %s/log/%s is not as it was made (size, links or blocks): error %d; mount with -o create after removing %s to begin anew",
 		       IM_STATE_DIR, name, err, IM_STATE_DIR);
 	return err;
@@ -241,9 +251,11 @@ void im_segments_close(struct im_journal *j)
 		if (s->file) {
 			struct inode *inode = d_inode(s->file);
 
-			inode_lock(inode);
-			inode->i_flags &= ~(S_IMMUTABLE | S_SWAPFILE);
-			inode_unlock(inode);
+			if (s->marked) {
+				inode_lock(inode);
+				inode->i_flags &= ~(S_IMMUTABLE | S_SWAPFILE);
+				inode_unlock(inode);
+			}
 			dput(s->file);
 		}
 		kvfree(s->map);
@@ -301,11 +313,13 @@ static struct buffer_head *im_block_new(struct im_journal *j, void *handle,
 					sector_t nr)
 {
 	struct buffer_head *bh = sb_getblk(j->lsb, nr);
+	bool used;
 	int err;
 
 	if (!bh)
 		return ERR_PTR(-ENOMEM);
-	if (!buffer_uptodate(bh)) {
+	used = buffer_uptodate(bh);
+	if (!used) {
 		/* in no transaction, and not worth reading */
 		lock_buffer(bh);
 		memset(bh->b_data, 0, j->bsize);
@@ -317,7 +331,8 @@ static struct buffer_head *im_block_new(struct im_journal *j, void *handle,
 		brelse(bh);
 		return ERR_PTR(err);
 	}
-	memset(bh->b_data, 0, j->bsize);
+	if (used)
+		memset(bh->b_data, 0, j->bsize);
 	return bh;
 }
 
