@@ -18,6 +18,7 @@ import stat
 import sys
 
 FS_IOC_GETVERSION = 0x80087601
+WHITEOUT = "whiteout"
 
 
 def unescape(text):
@@ -31,6 +32,7 @@ class Model:
         self.info = {}          # fid -> fields of its last record
         self.xattrs = {}        # fid -> {name: value}
         self.dirty = {}         # fid -> recno
+        self.unnamed = set()    # fids that began without a name
         self.errors = []
         self.count = 0
 
@@ -57,12 +59,19 @@ class Model:
 
     def remove(self, rec, key, fid):
         was = self.names.pop(key, None)
+        if was == WHITEOUT:     # a device; the record did not say which
+            return
         if was != fid:
             self.bad(rec, "%s was %s, not %s" % (key, was, fid))
 
     def op_create(self, rec, fid, flags):
         self.add(rec, (rec["dir"], unescape(rec["name"])), fid)
-    op_mkdir = op_mknod = op_symlink = op_link = op_create
+    op_mkdir = op_mknod = op_symlink = op_create
+
+    def op_link(self, rec, fid, flags):
+        self.op_create(rec, fid, flags)
+        if "FIRST" in flags:    # what it was given before is its own business
+            self.unnamed.add(fid)
 
     def op_unlink(self, rec, fid, flags):
         self.remove(rec, (rec["dir"], unescape(rec["name"])), fid)
@@ -87,6 +96,8 @@ class Model:
                 self.dirty.pop(old, None)
         self.remove(rec, src, fid)
         self.add(rec, dst, fid)
+        if "WHITEOUT" in flags:
+            self.add(rec, src, WHITEOUT)
 
     def op_setattr(self, rec, fid, flags):
         pass
@@ -157,7 +168,7 @@ def compare(model, root, errors):
         if rec.get("mtime") != now:
             errors.append("%r: mtime %s, logged %s (%d)" %
                           (path, now, rec.get("mtime"), rec["recno"]))
-        if "recovered" not in rec:
+        if "recovered" not in rec and fid not in model.unnamed:
             want = {k: v for k, v in model.xattrs.get(fid, {}).items()
                     if k.startswith("user.")}
             have = {k: os.getxattr(path, k, follow_symlinks=False)
@@ -178,6 +189,10 @@ def compare(model, root, errors):
                 errors.append("%r is there and not logged" % sub)
                 continue
             want = model.names[key]
+            if want == WHITEOUT:
+                if not stat.S_ISCHR(st.st_mode) or st.st_rdev:
+                    errors.append("%r is no whiteout" % sub)
+                continue
             if not same(want, sub, st):
                 errors.append("%r is %s, logged as %s" %
                               (sub, fid_of(sub, st), want))
