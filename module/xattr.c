@@ -9,6 +9,8 @@
 #include "lower.h"
 #include "vfs.h"
 
+#include <linux/cred.h>
+
 static bool im_xattr_own(const char *name)
 {
 	return !strncmp(name, IM_XATTR_PREFIX, sizeof(IM_XATTR_PREFIX) - 1);
@@ -25,9 +27,21 @@ static int im_xattr_get(const struct xattr_handler *handler,
 			    size);
 }
 
-static int im_xattr_do(struct dentry *lower, const char *name,
-		       const void *value, size_t size, int flags)
+/*
+ * A write by somebody without rights removes a file's capabilities: the VFS
+ * asks the handler to without asking whether he may, the lower would.
+ */
+static int im_xattr_do(struct im_fs *fs, struct dentry *lower,
+		       const char *name, const void *value, size_t size,
+		       int flags)
 {
+	if (!value && !strcmp(name, XATTR_NAME_CAPS)) {
+		const struct cred *old = override_creds(fs->cred);
+		int err = im_do_removexattr(lower, name);
+
+		revert_creds(old);
+		return err;
+	}
 	if (!value)
 		return im_do_removexattr(lower, name);
 	return im_do_setxattr(lower, name, value, size, flags);
@@ -42,7 +56,7 @@ static int im_xattr_plain(struct inode *inode, const char *name,
 
 	if (err)
 		return err;
-	err = im_xattr_do(im_lower_dentry(inode), name, value, size, flags);
+	err = im_xattr_do(fs, im_lower_dentry(inode), name, value, size, flags);
 	mnt_drop_write(fs->lower.mnt);
 	im_copy_attrs(inode);
 	return err;
@@ -107,7 +121,7 @@ static int im_xattr_set(const struct xattr_handler *handler, im_idmap *idmap,
 	err = im_op_intent(&op);
 	if (err)
 		goto err_cancel;
-	err = im_xattr_do(lower, name, value, size, flags);
+	err = im_xattr_do(op.fs, lower, name, value, size, flags);
 	err = im_op_finish(&op, err);
 	/* An ACL changes the mode too. */
 	im_copy_attrs(inode);
