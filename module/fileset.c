@@ -99,6 +99,37 @@ out:
 	return d;
 }
 
+/* After a creation that failed; what is not empty stays. */
+static void im_state_rmdir(struct im_fs *fs, struct dentry *dir,
+			   const char *name)
+{
+	struct dentry *d;
+
+	if (mnt_want_write(fs->lower.mnt))
+		return;
+	inode_lock_nested(d_inode(dir), I_MUTEX_PARENT);
+	d = im_lower_lookup(dir, name, strlen(name));
+	if (!IS_ERR(d)) {
+		if (d_is_dir(d))
+			im_do_rmdir(dir, d);
+		dput(d);
+	}
+	inode_unlock(d_inode(dir));
+	mnt_drop_write(fs->lower.mnt);
+}
+
+/*
+ * Who can write to the log can make recovery act on any file of the lower
+ * filesystem, so an ordinary user's directory must not pass for one.
+ */
+static bool im_state_safe(const struct dentry *dir)
+{
+	const struct inode *inode = d_inode(dir);
+
+	return uid_eq(inode->i_uid, GLOBAL_ROOT_UID) &&
+	       !(inode->i_mode & (S_IWGRP | S_IWOTH));
+}
+
 static int im_state_fsync_dir(struct im_fs *fs, struct dentry *dir)
 {
 	struct file *f = im_lower_open_dir(fs, dir, O_RDONLY | O_LARGEFILE);
@@ -325,9 +356,18 @@ int im_fset_open(struct im_fs *fs, struct im_journal *j, struct dentry **logdir)
 	}
 	fs->state = state;
 
+	if (!im_state_safe(state)) {
+		im_mount_err(fs, IM_STATE_DIR " is not owned by root, or others can write to it: it is not used; remove it, or chown and chmod it if it is known to be right");
+		return -EPERM;
+	}
+
 	err = im_fset_read(fs, j);
 	if (err == -ENOENT && fs->create) {
 		err = im_fset_create(fs, j, false);
+		if (err) {
+			im_state_rmdir(fs, fs->state, "log");
+			im_state_rmdir(fs, fs->lower.dentry, IM_STATE_DIR);
+		}
 	} else if (err == -ENOENT) {
 		im_mount_err(fs, "creation of the fileset was interrupted; mount with -o create to start over");
 	} else if (!err && !im_fset_at_home(fs, j)) {
@@ -347,6 +387,11 @@ int im_fset_open(struct im_fs *fs, struct im_journal *j, struct dentry **logdir)
 		im_mount_err(fs, "cannot open " IM_STATE_DIR "/log: error %ld; after removing " IM_STATE_DIR " the fileset can be created anew (-o create)",
 			     PTR_ERR(log));
 		return PTR_ERR(log) == -ENOENT ? -EUCLEAN : PTR_ERR(log);
+	}
+	if (!im_state_safe(log)) {
+		im_mount_err(fs, IM_STATE_DIR "/log is not owned by root, or others can write to it");
+		dput(log);
+		return -EPERM;
 	}
 	*logdir = log;
 	return 0;

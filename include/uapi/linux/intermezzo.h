@@ -74,7 +74,8 @@ struct im_ioc_info {
  *           resynchronise. EIO: the log failed. 0: the mount is going away.
  *   poll()  POLLIN when read() would not block.
  * While a descriptor is open, records are made durable early: within about
- * commit_ms (0: default, 20) plus the time of a commit of the lower's journal.
+ * commit_ms (0: default, 20; at most 10000) plus the time of a commit of the
+ * lower's journal.
  * The descriptor pins the mount.
  */
 struct im_ioc_kml {
