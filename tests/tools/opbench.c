@@ -5,7 +5,9 @@
  * measured in A and B by turns, in an order that changes, ROUNDS times; the
  * medians and their ratio A / B are printed, tab-separated: 1.00 is as fast,
  * 0.50 takes twice as long. Times are of system calls in a loop, so that both
- * sides pay the same for entering the kernel.
+ * sides pay the same for entering the kernel. Each round makes its names in a
+ * new directory "w": in an old one the time of a name depends on what the names
+ * before it have left in the directory's blocks.
  *
  * The thread is named after what it measures, "A chmod" or "B chmod", so that
  * perf report --sort comm,symbol tells the operations apart.
@@ -136,13 +138,13 @@ static void op_stat(int i)
 {
 	struct stat st;
 
-	if (stat("big", &st))
+	if (stat("../big", &st))
 		die("stat");
 }
 
 static void op_open(int i)
 {
-	int fd = open("big", O_RDONLY);
+	int fd = open("../big", O_RDONLY);
 
 	if (fd < 0)
 		die("open");
@@ -226,6 +228,22 @@ static void label(int side, const char *op)
 }
 
 static double took[2][OPS][ROUNDS_MAX];
+static int dirs[2], fds[2];
+
+/* Nanoseconds of one operation. */
+static double measure(int side, size_t k, int round)
+{
+	double t;
+	int i;
+
+	big = fds[side];
+	seed = round;
+	label(side, ops[k].name);
+	t = now();
+	for (i = 0; i < ops[k].n; i++)
+		ops[k].fn(i);
+	return (now() - t) / ops[k].n;
+}
 
 static int by_size(const void *a, const void *b)
 {
@@ -242,8 +260,8 @@ static double median(double *v, int n)
 
 int main(int argc, char **argv)
 {
-	int rounds = argc > 3 ? atoi(argv[3]) : 5, r, side, i, dirs[2], fds[2];
-	double t, a, b;
+	int rounds = argc > 3 ? atoi(argv[3]) : 5, r, side, i;
+	double a, b;
 	size_t k;
 
 	if (argc < 3 || rounds < 1 || rounds > ROUNDS_MAX) {
@@ -263,21 +281,22 @@ int main(int argc, char **argv)
 				die("fill the big file");
 		fsync(fds[side]);
 	}
-	for (r = 0; r < rounds; r++)
+	for (r = 0; r < rounds; r++) {
+		for (side = 0; side < 2; side++)
+			if (mkdirat(dirs[side], "w", 0755))
+				die("make the directory w");
 		for (k = 0; k < OPS; k++)
 			for (side = 0; side < 2; side++) {
 				int s = side ^ (r & 1);
 
-				if (fchdir(dirs[s]))
+				if (fchdir(dirs[s]) || chdir("w"))
 					die("enter");
-				big = fds[s];
-				seed = r;
-				label(s, ops[k].name);
-				t = now();
-				for (i = 0; i < ops[k].n; i++)
-					ops[k].fn(i);
-				took[s][k][r] = (now() - t) / ops[k].n;
+				took[s][k][r] = measure(s, k, r);
 			}
+		for (side = 0; side < 2; side++)
+			if (unlinkat(dirs[side], "w", AT_REMOVEDIR))
+				die("remove the directory w");
+	}
 	printf("operation\tA us\tB us\tA/B\n");
 	for (k = 0; k < OPS; k++) {
 		a = median(took[0][k], rounds);
