@@ -554,7 +554,8 @@ int server_start(void)
 		return err;
 	server_running = true;
 	err = listen_unix(conf.sock);
-	if (!err)
+	/* an address given may be the wildcard, which includes loopback */
+	if (!err && (conf.listen || !conf.listen_insecure))
 		err = listen_all(conf.listen ? conf.listen : usual, true);
 	if (!err)
 		err = listen_all(conf.listen_insecure, false);
