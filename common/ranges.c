@@ -314,7 +314,8 @@ void im_ranges_merge(struct im_ranges *to, const struct im_ranges *from)
 		v[--w] = s;
 	}
 	to->n = sum;
-	im_ranges_cut(to, i, w);
+	if (i < w)
+		im_ranges_cut(to, i, w);
 	to->last = to->n - 1;
 }
 
