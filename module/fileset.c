@@ -132,7 +132,8 @@ static bool im_state_safe(const struct dentry *dir)
 
 static int im_state_fsync_dir(struct im_fs *fs, struct dentry *dir)
 {
-	struct file *f = im_lower_open_dir(fs, dir, O_RDONLY | O_LARGEFILE);
+	struct path path = { .mnt = fs->lower.mnt, .dentry = dir };
+	struct file *f = dentry_open(&path, O_RDONLY | O_DIRECTORY, fs->cred);
 	int err;
 
 	if (IS_ERR(f))
