@@ -114,7 +114,7 @@ static inline int im_do_removexattr(struct dentry *dentry, const char *name)
 /* An open file without a name in the directory dir. */
 struct file *im_do_tmpfile(struct im_fs *fs, struct dentry *dir, umode_t mode,
 			   int flags);
-/* A directory, opened with the caller's credentials. */
+/* A directory for the module's own use, with the current credentials. */
 struct file *im_lower_open_dir(struct im_fs *fs, struct dentry *dir, int flags);
 
 /*

@@ -8,20 +8,37 @@
 #include <linux/compat.h>
 #include <linux/file.h>
 
+static void im_dir_path(struct inode *inode, struct path *path)
+{
+	path->mnt = IM_FS(inode->i_sb)->lower.mnt;
+	path->dentry = im_lower_dentry(inode);
+}
+
+/* To security modules the lower file has the upper's path: see file.c. */
 static int im_dir_open(struct inode *inode, struct file *file)
 {
-	struct im_fs *fs = IM_FS(inode->i_sb);
-	unsigned int flags = file->f_flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW);
 	struct file *lower;
+	struct path path;
 
-	/* atime is the lower's, but this mount's options are to count. */
-	if (file->f_path.mnt->mnt_flags & (MNT_NOATIME | MNT_NODIRATIME))
-		flags |= O_NOATIME;
-	lower = im_lower_open_dir(fs, im_lower_dentry(inode), flags);
+	im_dir_path(inode, &path);
+	lower = im_compat_open(&file->f_path, &path, O_RDONLY | O_DIRECTORY |
+			       O_LARGEFILE | O_NOATIME, file->f_cred);
 	if (IS_ERR(lower))
 		return PTR_ERR(lower);
 	file->private_data = lower;
 	return 0;
+}
+
+/* The time is kept by the lower inode; this mount's options count as well. */
+static void im_dir_accessed(struct file *file)
+{
+	struct path path;
+
+	if ((file->f_flags & O_NOATIME) ||
+	    (file->f_path.mnt->mnt_flags & (MNT_NOATIME | MNT_NODIRATIME)))
+		return;
+	im_dir_path(file_inode(file), &path);
+	touch_atime(&path);
 }
 
 static int im_dir_release(struct inode *inode, struct file *file)
@@ -85,10 +102,13 @@ static int im_iterate(struct file *file, struct dir_context *ctx)
 	struct file *lower = im_lower_file(file);
 	int err;
 
-	if (inode == d_inode(inode->i_sb->s_root))
-		return im_iterate_root(lower, ctx, inode->i_ino);
-	lower->f_pos = ctx->pos;
-	err = iterate_dir(lower, ctx);
+	if (inode == d_inode(inode->i_sb->s_root)) {
+		err = im_iterate_root(lower, ctx, inode->i_ino);
+	} else {
+		lower->f_pos = ctx->pos;
+		err = iterate_dir(lower, ctx);
+	}
+	im_dir_accessed(file);
 	return err;
 }
 

@@ -260,19 +260,14 @@ static void im_kill_super(struct super_block *sb)
 {
 	struct im_fs *fs = IM_FS(sb);
 	bool live = sb->s_root;
-	int err;
 
 	if (live) {
 		im_netlink_event(fs, IM_CMD_EV_DOWN);
-		/* Frees the inodes that it has pinned. */
+		/* Syncs the lower, frees the inodes that it has pinned. */
 		im_dirty_stop(fs);
 	}
 	kill_anon_super(sb);
 	if (live) {
-		err = im_lower_sync(fs);
-		if (err)
-			im_err(fs, "the lower filesystem could not be written back at unmount: error %d",
-			       err);
 		mutex_lock(&im_mount_lock);
 		im_fileset_del(fs);
 		im_journal_close(fs);
@@ -304,7 +299,10 @@ static int im_freeze_fs(struct super_block *sb)
 
 static int im_unfreeze_fs(struct super_block *sb)
 {
-	return thaw_super(IM_FS(sb)->lower.mnt->mnt_sb);
+	int err = thaw_super(IM_FS(sb)->lower.mnt->mnt_sb);
+
+	/* Somebody has thawed it already: the upper must not stay frozen. */
+	return err == -EINVAL ? 0 : err;
 }
 
 static int im_statfs(struct dentry *dentry, struct kstatfs *buf)
