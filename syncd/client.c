@@ -37,6 +37,7 @@
 #define CLIENT_IDLE_MS	500
 #define CLIENT_LOOK_MS	150		/* for the rename of a large new file */
 #define CLIENT_LOOK_SIZE	(256U << 10)
+#define CLIENT_WINDOW_ALL	cpu_to_le64(~(u64)0)
 
 /* Where to follow from. */
 struct client_place {
@@ -101,7 +102,9 @@ static int client_snapshot(struct client *c)
 	c->f->stat.files_done = c->f->stat.files_all = 0;
 	pthread_mutex_unlock(&c->f->stat.lock);
 
+	/* The window tells one that was interrupted from one that is wanted. */
 	if (le32_to_cpu(st->phase) == TREE_SNAPSHOT && st->start &&
+	    st->window == CLIENT_WINDOW_ALL &&
 	    le64_to_cpu(st->start) + 1 >= le64_to_cpu(c->srv.first))
 		kept = le64_to_cpu(st->start);
 	start = le64_to_cpu(c->srv.durable);
@@ -109,7 +112,7 @@ static int client_snapshot(struct client *c)
 		start = kept;
 	st->phase = cpu_to_le32(TREE_SNAPSHOT);
 	st->start = cpu_to_le64(start);
-	st->window = cpu_to_le64(~(u64)0);
+	st->window = CLIENT_WINDOW_ALL;
 	st->round = cpu_to_le32(le32_to_cpu(st->round) + 1);
 	err = tree_state_save(&c->tree);
 	if (err)
@@ -518,7 +521,7 @@ static void *client_main(void *arg)
 		pause = pause * 2 > CLIENT_BACKOFF_MAX ? CLIENT_BACKOFF_MAX :
 			pause * 2;
 	}
-	if (err && err != -ECANCELED)
+	if (err && !client_stopped(c))
 		fset_error(c->f, "the client cannot run: %s", strerror(-err));
 	fset_phase(c->f, "stopped");
 	return NULL;
