@@ -4,7 +4,8 @@
 
   get|set|dump [ATTR=TYPE:VALUE]...   one request; prints the answers, a line
                                       each, or "errno NAME: extack text"
-  listen COUNT                        COUNT events; prints "ready" first
+  listen COUNT|EVENT                  prints "ready", then so many events, or
+                                      until this one
 ATTR is a name or a number; TYPE: str (with NUL), raw (no NUL), u8 u16 u32 u64.
 """
 import errno
@@ -109,8 +110,13 @@ def main():
         if args[0] == "listen":
             genl.sock.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, genl.group)
             print("ready", flush=True)
-            for _ in range(int(args[1])):
-                show(genl.sock.recv(65536)[16:])
+            seen = 0
+            while str(seen) != args[1]:
+                body = genl.sock.recv(65536)[16:]
+                show(body)
+                if CMDS[body[0]] == args[1]:
+                    return
+                seen += 1
             return
         payload = b"".join(encode(w) for w in args[1:])
         dump = args[0] == "dump"
