@@ -7,7 +7,7 @@
 
 #include "ssh.h"
 
-#define HTTP_CONNECT_S	10
+#define HTTP_CONNECT_S	20
 #define HTTP_SILENCE_S	45	/* > IM_WIRE_ALIVE_S, and a slow stat of a disk */
 #define HTTP_TEXT_MAX	200	/* of an error answer */
 

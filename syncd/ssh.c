@@ -62,7 +62,7 @@ static void ssh_spawn(struct ssh *s, int conn)
 	argv[n++] = "-T";
 	argv[n++] = "-oBatchMode=yes";
 	argv[n++] = "-oServerAliveInterval=15";
-	argv[n++] = "-oConnectTimeout=10";
+	argv[n++] = "-oConnectTimeout=30";
 	if (s->port[0]) {
 		argv[n++] = "-p";
 		argv[n++] = s->port;
