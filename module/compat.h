@@ -145,4 +145,14 @@ static inline struct dentry *im_compat_user_dentry(const struct file *file)
 	return file->f_path.dentry;
 }
 
+static inline int im_compat_freeze(struct super_block *sb)
+{
+	return freeze_super(sb);
+}
+
+static inline int im_compat_thaw(struct super_block *sb)
+{
+	return thaw_super(sb);
+}
+
 #endif /* _IM_COMPAT_H */

@@ -65,7 +65,7 @@ void im_free_inode(struct inode *inode)
 
 void im_evict_inode(struct inode *inode)
 {
-	truncate_inode_pages_final(&inode->i_data);
+	/* Pages are the lower's; there never are any here. */
 	clear_inode(inode);
 	if (IM_I(inode)->lower && S_ISREG(inode->i_mode))
 		im_dirty_evict(inode);

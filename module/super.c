@@ -294,12 +294,12 @@ static int im_sync_fs(struct super_block *sb, int wait)
  */
 static int im_freeze_fs(struct super_block *sb)
 {
-	return freeze_super(IM_FS(sb)->lower.mnt->mnt_sb);
+	return im_compat_freeze(IM_FS(sb)->lower.mnt->mnt_sb);
 }
 
 static int im_unfreeze_fs(struct super_block *sb)
 {
-	int err = thaw_super(IM_FS(sb)->lower.mnt->mnt_sb);
+	int err = im_compat_thaw(IM_FS(sb)->lower.mnt->mnt_sb);
 
 	/* Somebody has thawed it already: the upper must not stay frozen. */
 	return err == -EINVAL ? 0 : err;
