@@ -63,7 +63,7 @@ void im_dirty_init_inode(struct im_inode *ii)
 	im_ranges_init(&ii->ranges, IM_RANGES_MAX);
 	im_ranges_init(&ii->recent, IM_RECENT_MAX);
 	ii->trunc = U64_MAX;
-	ii->inflight = 0;
+	atomic_set(&ii->inflight, 0);
 	ii->writers = 0;
 	ii->mapped = 0;
 	ii->last_write = jiffies;
@@ -73,7 +73,8 @@ void im_dirty_evict(struct inode *inode)
 {
 	struct im_inode *ii = IM_I(inode);
 
-	WARN_ON(ii->state != IM_DATA_CLEAN || ii->inflight);
+	WARN_ON(ii->state != IM_DATA_CLEAN ||
+		atomic_read(&ii->inflight));
 	im_ranges_free(&ii->ranges);
 	im_ranges_free(&ii->recent);
 }
@@ -182,21 +183,26 @@ static int im_dirty_log(struct inode *inode, unsigned int opcode, bool still,
 	int err = 0;
 
 	spin_lock_irqsave(&ii->lock, flags);
-	/* A writer may have come since the caller looked. */
-	if (ii->inflight || (opcode == IM_OP_CLOSE && ii->writers)) {
-		opcode = IM_OP_SYNC;
-		still = true;
+	/*
+	 * From here a change goes into the next record: if this one ends the
+	 * dirty state, after a new DIRTY, for which it waits. A change or a
+	 * writer may have come since the caller looked, though.
+	 */
+	if (!still) {
+		WRITE_ONCE(ii->state, IM_DATA_CLOSING);
+		smp_mb();	/* pairs with im_dirty_begin() */
+		if (atomic_read(&ii->inflight) ||
+		    (opcode == IM_OP_CLOSE && ii->writers)) {
+			WRITE_ONCE(ii->state, IM_DATA_DIRTY);
+			opcode = IM_OP_SYNC;
+			still = true;
+		}
 	}
 	im_dirty_gather(ii);
 	im_ranges_move(&taken, &ii->ranges);
 	trunc = ii->trunc;
 	ii->trunc = U64_MAX;
 	mapped = ii->mapped;
-	/* From here a change goes into the next record: if this one ends the
-	 * dirty state, after a new DIRTY, for which it waits.
-	 */
-	if (!still)
-		ii->state = IM_DATA_CLOSING;
 	spin_unlock_irqrestore(&ii->lock, flags);
 
 	/*
@@ -248,7 +254,7 @@ static int im_dirty_log(struct inode *inode, unsigned int opcode, bool still,
 	spin_unlock_irqrestore(&ii->lock, flags);
 	im_ranges_free(&taken);
 	/* im_dirty_gone() does not wait for a record under way. */
-	if (!im_lower_inode(inode)->i_nlink && !READ_ONCE(ii->inflight))
+	if (!im_lower_inode(inode)->i_nlink && !atomic_read(&ii->inflight))
 		im_dirty_gone(inode);
 	return err;
 }
@@ -309,41 +315,46 @@ void im_dirty_put(struct inode *inode, bool mapping)
 static int im_dirty_first(struct inode *inode)
 {
 	struct im_inode *ii = IM_I(inode);
-	unsigned long flags;
+	const struct inode *lower = im_lower_inode(inode);
 	int err = 0;
 
+	/* An inode that is getting its first name has been marked before. */
+	if (READ_ONCE(ii->state) == IM_DATA_CLEAN && !lower->i_nlink) {
+		atomic_inc(&ii->inflight);
+		return 0;
+	}
 	if (mutex_lock_killable(&ii->log_mutex))
 		return -EINTR;
-	if (ii->state != IM_DATA_DIRTY && im_lower_inode(inode)->i_nlink)
+	if (ii->state != IM_DATA_DIRTY && lower->i_nlink)
 		err = im_dirty_log_first(inode);
-	if (!err) {
-		/* Under log_mutex: nothing has ended the dirty state yet. */
-		spin_lock_irqsave(&ii->lock, flags);
-		ii->inflight++;
-		spin_unlock_irqrestore(&ii->lock, flags);
-	}
+	/* Under log_mutex: nothing has ended the dirty state yet. */
+	if (!err)
+		atomic_inc(&ii->inflight);
 	mutex_unlock(&ii->log_mutex);
 	return err;
 }
 
+/*
+ * Called for every write, so the usual case takes no lock: either it sees that
+ * the dirty state is ending, or who ends it sees the change under way.
+ */
 int im_dirty_begin(struct inode *inode)
 {
 	struct im_inode *ii = IM_I(inode);
-	unsigned long flags;
-	bool go;
+	struct im_fs *fs = IM_FS(inode->i_sb);
 	int err;
 
-	err = im_dirty_allowed(IM_FS(inode->i_sb));
-	if (err)
-		return err;
-	spin_lock_irqsave(&ii->lock, flags);
-	/* An inode that is getting its first name has been marked before. */
-	go = likely(ii->state == IM_DATA_DIRTY) ||
-	     (ii->state == IM_DATA_CLEAN && !im_lower_inode(inode)->i_nlink);
-	if (go)
-		ii->inflight++;
-	spin_unlock_irqrestore(&ii->lock, flags);
-	return go ? 0 : im_dirty_first(inode);
+	if (unlikely(READ_ONCE(fs->dead) || READ_ONCE(fs->replica))) {
+		err = im_dirty_allowed(fs);
+		if (err)
+			return err;
+	}
+	atomic_inc(&ii->inflight);
+	smp_mb__after_atomic();		/* pairs with im_dirty_log() */
+	if (likely(READ_ONCE(ii->state) == IM_DATA_DIRTY))
+		return 0;
+	atomic_dec(&ii->inflight);
+	return im_dirty_first(inode);
 }
 
 bool im_dirty_ready(struct inode *inode, bool durable)
@@ -386,10 +397,13 @@ void im_dirty_end(struct inode *inode, u64 off, u64 end)
 	spin_lock_irqsave(&ii->lock, flags);
 	if (ii->state == IM_DATA_DIRTY && off < end)
 		im_dirty_add(ii, off, end);
-	ii->inflight--;
+	atomic_dec(&ii->inflight);
 	ii->last_write = jiffies;
-	/* Under the lock: the last one to copy has looked last. */
-	im_copy_size(inode);
+	/* Under the lock: the last one to copy has looked last. Times alone
+	 * are nobody's business: getattr asks the lower.
+	 */
+	if (i_size_read(inode) != i_size_read(im_lower_inode(inode)))
+		im_copy_size(inode);
 	spin_unlock_irqrestore(&ii->lock, flags);
 }
 
@@ -426,14 +440,12 @@ int im_dirty_link(struct inode *inode)
 
 	if (mutex_lock_killable(&ii->log_mutex))
 		return -EINTR;
-	spin_lock_irqsave(&ii->lock, flags);
-	ii->inflight++;
-	spin_unlock_irqrestore(&ii->lock, flags);
+	atomic_inc(&ii->inflight);
 	if (i_size_read(im_lower_inode(inode)) || READ_ONCE(ii->writers))
 		err = im_dirty_log_first(inode);
 	spin_lock_irqsave(&ii->lock, flags);
 	if (err) {
-		ii->inflight--;
+		atomic_dec(&ii->inflight);
 	} else if (ii->state == IM_DATA_DIRTY) {
 		ii->trunc = 0;
 		im_dirty_gather(ii);
@@ -470,7 +482,7 @@ int im_dirty_sync_locked(struct inode *inode, enum im_sync why)
 	period = msecs_to_jiffies(READ_ONCE(fs->sync_ms));
 	spin_lock_irqsave(&ii->lock, flags);
 	dirty = ii->state == IM_DATA_DIRTY;
-	busy = ii->inflight;
+	busy = atomic_read(&ii->inflight);
 	writers = ii->writers;
 	pending = ii->ranges.n || ii->trunc != U64_MAX;
 	recent = busy || time_before(jiffies, ii->last_write + period);

@@ -360,7 +360,7 @@ static ssize_t im_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (!im_write_lock(inode, shared, nowait))
 		return -EAGAIN;
 
-	if (!shared) {
+	if (!IS_NOSEC(inode)) {		/* then it is not shared either */
 		ret = file_remove_privs(file);
 		if (ret)
 			goto unlock;

@@ -129,7 +129,8 @@ struct im_inode {
 	struct im_ranges recent;	/* the same, not in ranges yet; only if
 					 * these are many */
 	u64 trunc;			/* least size since then; U64_MAX: not cut */
-	u32 inflight;			/* data changes begun and not ended */
+	atomic_t inflight;		/* data changes begun and not ended; goes
+					 * up without the lock */
 	u32 writers;			/* open for writing, and shared writable
 					 * mappings */
 	u32 mapped;			/* of these, mappings */
