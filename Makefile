@@ -47,7 +47,10 @@ units := $(unit_src:tests/unit/%.c=$(BUILD)/tests/unit/%)
 fuzzers := $(fuzz_src:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)
 test_tools := $(tool_src:tests/tools/%.c=$(BUILD)/tests/%) \
 	$(crash_src:tests/%.c=$(BUILD)/tests/%)
+# the longest first: two run at a time
 vm_tests := $(sort $(wildcard tests/vm/[0-9]*-*))
+vm_tests := $(filter %-crash %-random,$(vm_tests)) \
+	    $(filter-out %-crash %-random,$(vm_tests))
 
 .PHONY: all module tools tests deps check check-unit check-fuzz check-vm fuzz \
 	demo bench install uninstall clean help
@@ -163,7 +166,8 @@ check:
 	$(MAKE) deps
 	$(MAKE) -j$$(nproc) WERROR=1 all check-build-units
 	$(MAKE) check-fuzz FUZZ_SECONDS=10
-	prove --timer $(units) $(vm_tests)
+	tests/vm/prepare
+	prove --timer -j 2 $(units) $(vm_tests)
 
 .PHONY: check-build-units
 check-build-units: $(units) $(fuzzers)
