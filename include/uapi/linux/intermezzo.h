@@ -65,7 +65,8 @@ struct im_ioc_info {
 
 /*
  * Opens the KML from record `from` on (0: the next one to be written) and
- * returns a descriptor.
+ * returns a descriptor. ESTALE: that record has left the log; EINVAL: it is
+ * beyond the next one to be written.
  *   read()  whole records, as many as fit, in order, durable and settled
  *           (never an INTENT). Blocks while there is none, or EAGAIN with
  *           O_NONBLOCK. EMSGSIZE: the next record does not fit; use a buffer
