@@ -127,7 +127,7 @@ static bool im_state_safe(const struct dentry *dir)
 	const struct inode *inode = d_inode(dir);
 
 	return uid_eq(inode->i_uid, GLOBAL_ROOT_UID) &&
-	       !(inode->i_mode & (S_IWGRP | S_IWOTH));
+	       !(inode->i_mode & 0022);
 }
 
 static int im_state_fsync_dir(struct im_fs *fs, struct dentry *dir)
@@ -267,7 +267,8 @@ static int im_fset_create(struct im_fs *fs, struct im_journal *j, bool known)
 	if (!err)
 		err = im_state_fsync_dir(fs, fs->lower.dentry);
 	/* With data=journal the zeros are in the journal as well: they must
-	 * not be replayed over records. */
+	 * not be replayed over records.
+	 */
 	if (!err)
 		err = j->ops->flush(j);
 	if (!err)

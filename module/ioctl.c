@@ -37,6 +37,25 @@ static int im_ioctl_info(struct im_fs *fs, void __user *arg)
 	return err;
 }
 
+static int im_ioctl_kml(struct im_fs *fs, struct path *root, void __user *arg)
+{
+	struct im_ioc_kml a;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	return im_kml_open(fs, root, &a);
+}
+
+static int im_ioctl_replay(struct im_fs *fs, struct path *root,
+			   void __user *arg)
+{
+	struct im_ioc_replay a;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	return im_replay_open(fs, root, &a);
+}
+
 long im_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct super_block *sb = file_inode(file)->i_sb;
@@ -56,17 +75,7 @@ long im_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	}
 	if (cmd == IM_IOC_INFO)
 		return im_ioctl_info(fs, p);
-	if (cmd == IM_IOC_KML) {
-		struct im_ioc_kml a;
-
-		if (copy_from_user(&a, p, sizeof(a)))
-			return -EFAULT;
-		return im_kml_open(fs, &root, &a);
-	} else {
-		struct im_ioc_replay a;
-
-		if (copy_from_user(&a, p, sizeof(a)))
-			return -EFAULT;
-		return im_replay_open(fs, &root, &a);
-	}
+	if (cmd == IM_IOC_KML)
+		return im_ioctl_kml(fs, &root, p);
+	return im_ioctl_replay(fs, &root, p);
 }

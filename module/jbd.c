@@ -173,10 +173,10 @@ static int im_jbd_force(struct im_journal *j, u32 tid)
  */
 static int im_jbd_flush(struct im_journal *j)
 {
-	int err = freeze_super(j->lsb);
+	int err = im_compat_freeze(j->lsb);
 
 	if (!err)
-		err = thaw_super(j->lsb);
+		err = im_compat_thaw(j->lsb);
 	return err == -EBUSY ? 0 : err;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The generic netlink family. Validation is strict for every command: unknown
- * attributes and wrong lengths are refused before a handler runs. See include/uapi/linux/intermezzo.h for what it
- * promises.
+ * attributes and wrong lengths are refused before a handler runs. See
+ * include/uapi/linux/intermezzo.h for what it promises.
  */
 #include "intermezzo.h"
 

@@ -349,7 +349,7 @@ static int im_segment_begin(struct im_journal *j, void *handle, u32 tid)
 		WRITE_ONCE(j->first, max(j->first,
 					 im_segment(j, old + 1)->first));
 	s->life = 0;
-	smp_wmb();
+	smp_wmb();	/* pairs with im_kml_next() */
 	bh = im_block_new(j, handle, s->map[0]);
 	if (IS_ERR(bh))
 		return PTR_ERR(bh);
@@ -482,7 +482,8 @@ int im_log_read(struct im_journal *j, struct im_cursor *c, void *buf,
 			goto skip;
 		}
 		/* The header is copied before it is looked at: a new life may
-		 * begin here at any moment. */
+		 * begin here at any moment.
+		 */
 		memcpy(rec, bh->b_data + c->off, IM_REC_HDR);
 		if (rec->magic != cpu_to_le32(IM_REC_MAGIC) ||
 		    le64_to_cpu(rec->seg) != c->life) {

@@ -357,7 +357,8 @@ int im_settle(struct im_open *o)
 		im_op_finish(op, -ECANCELED);
 	}
 	/* A tag's times that could not be set were reported; the record is
-	 * complete all the same. */
+	 * complete all the same.
+	 */
 	ret = READ_ONCE(op->fs->dead) ? -EIO : 0;
 out:
 	im_scene_unlock(&s);
