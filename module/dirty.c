@@ -39,6 +39,7 @@
 #include "intermezzo.h"
 #include "data.h"
 
+#include <linux/delay.h>
 #include <linux/slab.h>
 
 /* More than this many ranges are not worth the log's last room. */
@@ -167,6 +168,24 @@ static u32 im_dirty_put_ranges(const struct im_ranges *r, struct im_range *out,
 }
 
 /*
+ * A chmod between its intent and its effect would leave us with the mode of
+ * before and a record newer than its own, and a peer would undo it. It holds
+ * the lower's i_rwsem over both. Not waited for without end: who holds it may
+ * fault, and so wait for log_mutex.
+ */
+static bool im_dirty_lock_attrs(struct inode *lower)
+{
+	unsigned long end = jiffies + HZ / 10;
+
+	while (!inode_trylock_shared(lower)) {
+		if (time_after(jiffies, end))
+			return false;
+		usleep_range(50, 200);
+	}
+	return true;
+}
+
+/*
  * Logs CLOSE or SYNC with the ranges up to now. log_mutex is held, the state
  * is DIRTY, the caller has write access to the lower.
  */
@@ -177,7 +196,7 @@ static int im_dirty_log(struct inode *inode, unsigned int opcode, bool still,
 	struct im_range *buf = NULL;
 	struct im_ranges taken;
 	unsigned long flags;
-	bool mapped;
+	bool mapped, locked;
 	u64 trunc;
 	struct im_op op;
 	int err = 0;
@@ -226,6 +245,8 @@ static int im_dirty_log(struct inode *inode, unsigned int opcode, bool still,
 		}
 		im_copy_size(inode);
 	}
+	/* A record that is not the last word on the file may be wrong. */
+	locked = !still && im_dirty_lock_attrs(im_lower_inode(inode));
 	im_op_take_attrs(&op);
 	/* Not cut: all up to the size, and more is not allowed. */
 	op.rec.trunc = cpu_to_le64(min(trunc, le64_to_cpu(op.rec.size)));
@@ -242,6 +263,8 @@ static int im_dirty_log(struct inode *inode, unsigned int opcode, bool still,
 		op.rec.flags |= cpu_to_le32(IM_RF_UNKNOWN);
 	}
 	err = im_op_append(&op);
+	if (locked)
+		inode_unlock_shared(im_lower_inode(inode));
 	kvfree(buf);
 
 	spin_lock_irqsave(&ii->lock, flags);
