@@ -9,6 +9,7 @@
 
 #define HTTP_CONNECT_S	20
 #define HTTP_SILENCE_S	45	/* > IM_WIRE_ALIVE_S, and a slow stat of a disk */
+#define HTTP_HOST_MAX	253	/* longest name in the DNS */
 #define HTTP_TEXT_MAX	200	/* of an error answer */
 
 struct http {
@@ -47,7 +48,7 @@ static int remote_bad(char *err, size_t errlen, const char *fmt, ...)
 
 static bool host_ok(const char *s)
 {
-	if (!*s || *s == '-')
+	if (!*s || *s == '-' || strlen(s) > HTTP_HOST_MAX)
 		return false;
 	for (; *s; s++) {
 		if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
