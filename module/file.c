@@ -99,6 +99,7 @@ static int im_open(struct inode *inode, struct file *file)
 		im_dirty_get(inode, false);
 	file->private_data = lower;
 	file->f_mapping = lower->f_mapping;
+	file->f_wb_err = lower->f_wb_err;	/* of the mapping above */
 	file->f_mode |= lower->f_mode & FMODE_NOWAIT;
 	return 0;
 }
@@ -342,7 +343,8 @@ static ssize_t im_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	struct inode *inode = file_inode(file);
 	struct super_block *lsb = file_inode(lower)->i_sb;
 	/* What reaches the disk at once; DIRTY must be there before. */
-	bool durable = iocb->ki_flags & (IOCB_DIRECT | IOCB_DSYNC);
+	bool durable = (iocb->ki_flags & (IOCB_DIRECT | IOCB_DSYNC)) ||
+		       IS_SYNC(file_inode(lower));
 	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
 	size_t count = iov_iter_count(from);
 	bool shared = im_write_shared(iocb, count);

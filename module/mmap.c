@@ -260,6 +260,12 @@ int im_mmap(struct file *file, struct vm_area_struct *vma)
 	err = im_dirty_allowed(IM_FS(inode->i_sb));
 	if (err)
 		return err;
+	/* Stores go to the device without a call of page_mkwrite first. */
+	if (IS_DAX(im_lower_inode(inode))) {
+		pr_warn_ratelimited("intermezzo (%s): the lower filesystem uses dax, by which stores to shared mappings cannot be logged: refused; mount it with dax=never\n",
+				    IM_FS(inode->i_sb)->name);
+		return -ENODEV;
+	}
 	lower = im_lower_open(file, file->f_flags & ~O_DIRECT);
 	if (IS_ERR(lower))
 		return PTR_ERR(lower);
