@@ -287,19 +287,18 @@ static int im_setattr_logged(struct dentry *dentry, struct iattr *ia)
 		old = override_creds(fs->cred);
 	}
 
+	/* Over all of it: see im_dirty_lock_attrs(). */
 	inode_lock(d_inode(lower));
 	im_fid_of(d_inode(lower), &op.rec.fid);
 	im_setattr_intent(&op.rec, d_inode(lower), ia);
 	op.obj = lower;
 	op.obj_locked = true;
+	op.keep_write = true;
 	err = im_op_intent(&op);
-	if (err) {
-		im_op_cancel(&op);
-		goto out_unlock;
-	}
-	err = im_op_finish(&op, im_do_setattr(lower, ia));
-out_unlock:
+	if (!err)
+		err = im_op_finish(&op, im_do_setattr(lower, ia));
 	inode_unlock(d_inode(lower));
+	mnt_drop_write(fs->lower.mnt);
 	if (old)
 		revert_creds(old);
 	im_copy_attrs(inode);

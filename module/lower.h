@@ -93,21 +93,34 @@ static inline int im_do_setattr(struct dentry *dentry, struct iattr *ia)
 	return err;
 }
 
-/* These two take the dentry's i_rwsem. */
+/* The dentry's i_rwsem is held. */
+static inline int im_do_setxattr_locked(struct dentry *dentry, const char *name,
+					const void *value, size_t size,
+					int flags)
+{
+	int err = __vfs_setxattr_locked(IM_NOP_IDMAP, dentry, name, value, size,
+					flags, NULL);
+
+	pr_debug("im: setxattr %pd2 %s %zu = %d\n", dentry, name, size, err);
+	return err;
+}
+
+static inline int im_do_removexattr_locked(struct dentry *dentry,
+					   const char *name)
+{
+	int err = __vfs_removexattr_locked(IM_NOP_IDMAP, dentry, name, NULL);
+
+	pr_debug("im: removexattr %pd2 %s = %d\n", dentry, name, err);
+	return err;
+}
+
+/* Takes the dentry's i_rwsem. */
 static inline int im_do_setxattr(struct dentry *dentry, const char *name,
 				 const void *value, size_t size, int flags)
 {
 	int err = vfs_setxattr(IM_NOP_IDMAP, dentry, name, value, size, flags);
 
 	pr_debug("im: setxattr %pd2 %s %zu = %d\n", dentry, name, size, err);
-	return err;
-}
-
-static inline int im_do_removexattr(struct dentry *dentry, const char *name)
-{
-	int err = vfs_removexattr(IM_NOP_IDMAP, dentry, name);
-
-	pr_debug("im: removexattr %pd2 %s = %d\n", dentry, name, err);
 	return err;
 }
 

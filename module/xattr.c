@@ -37,14 +37,14 @@ static int im_xattr_do(struct im_fs *fs, struct dentry *lower,
 {
 	if (!value && !strcmp(name, XATTR_NAME_CAPS)) {
 		const struct cred *old = override_creds(fs->cred);
-		int err = im_do_removexattr(lower, name);
+		int err = im_do_removexattr_locked(lower, name);
 
 		revert_creds(old);
 		return err;
 	}
 	if (!value)
-		return im_do_removexattr(lower, name);
-	return im_do_setxattr(lower, name, value, size, flags);
+		return im_do_removexattr_locked(lower, name);
+	return im_do_setxattr_locked(lower, name, value, size, flags);
 }
 
 /* Without a record: the module's own, and objects that peers do not know. */
@@ -56,7 +56,9 @@ static int im_xattr_plain(struct inode *inode, const char *name,
 
 	if (err)
 		return err;
+	inode_lock(im_lower_inode(inode));
 	err = im_xattr_do(fs, im_lower_dentry(inode), name, value, size, flags);
+	inode_unlock(im_lower_inode(inode));
 	mnt_drop_write(fs->lower.mnt);
 	im_copy_attrs(inode);
 	return err;
@@ -118,11 +120,18 @@ static int im_xattr_set(const struct xattr_handler *handler, im_idmap *idmap,
 		op.body.data_len = size;
 	}
 	op.obj = lower;
+	op.obj_locked = true;
+	op.keep_write = true;
+	/* Over all of it, since an ACL is part of the mode: see
+	 * im_dirty_lock_attrs().
+	 */
+	inode_lock(d_inode(lower));
 	err = im_op_intent(&op);
-	if (err)
-		goto err_cancel;
-	err = im_xattr_do(op.fs, lower, name, value, size, flags);
-	err = im_op_finish(&op, err);
+	if (!err)
+		err = im_op_finish(&op, im_xattr_do(op.fs, lower, name, value,
+						    size, flags));
+	inode_unlock(d_inode(lower));
+	mnt_drop_write(op.fs->lower.mnt);
 	/* An ACL changes the mode too. */
 	im_copy_attrs(inode);
 	return err;
