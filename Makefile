@@ -167,7 +167,9 @@ check:
 	$(MAKE) -j$$(nproc) WERROR=1 all check-build-units
 	$(MAKE) check-fuzz FUZZ_SECONDS=10
 	tests/vm/prepare
-	prove --timer -j 2 $(units) $(vm_tests)
+	prove --timer -j 2 --state=save --statefile=$(BUILD)/prove $(units) $(vm_tests) || \
+		{ echo 'once more, alone: what failed'; \
+		  prove --timer --verbose --state=failed --statefile=$(BUILD)/prove; }
 
 .PHONY: check-build-units
 check-build-units: $(units) $(fuzzers)
