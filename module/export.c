@@ -17,13 +17,6 @@
 #include <linux/exportfs.h>
 #include <linux/slab.h>
 
-#define IM_FH_FID_PARENT 0x82	/* FILEID_INO64_GEN_PARENT */
-
-struct im_fh_parent {
-	struct im_fh fh;
-	struct im_fh dir;
-};
-
 #define IM_FH_WORDS (sizeof(struct im_fh) / 4)
 #define IM_FH_PARENT_WORDS (sizeof(struct im_fh_parent) / 4)
 

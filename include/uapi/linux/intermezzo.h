@@ -18,7 +18,10 @@
  *
  * File handles (name_to_handle_at, open_by_handle_at) of the mount have type
  * IM_FH_FID and hold the FID: struct im_fh, 12 bytes, host endian. A handle
- * names an object of this fileset or gives ESTALE.
+ * names an object of this fileset or gives ESTALE. It also does so for a file
+ * (not a directory) that nobody has reached by name since the mount, unless the
+ * fileset is the whole lower filesystem: then IM_FH_FID_PARENT, struct
+ * im_fh_parent, which adds a directory that the file is in, finds it.
  */
 #ifndef _UAPI_LINUX_INTERMEZZO_H
 #define _UAPI_LINUX_INTERMEZZO_H
@@ -35,6 +38,11 @@ struct im_fh {
 	__u32 ino_lo;
 	__u32 ino_hi;
 	__u32 gen;
+};
+#define IM_FH_FID_PARENT 0x82	/* FILEID_INO64_GEN_PARENT */
+struct im_fh_parent {
+	struct im_fh fh;
+	struct im_fh dir;
 };
 
 /*
