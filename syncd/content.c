@@ -135,7 +135,7 @@ static const struct fetch_sink content_load_sink = {
 /* About two seconds of the link at a time, so that it is seen to move. */
 static u64 content_load_size(const struct client *c)
 {
-	u64 rate = c->f->bucket.rate;
+	u64 rate = __atomic_load_n(&c->f->bucket.rate, __ATOMIC_RELAXED);
 
 	if (!rate || rate > CONTENT_LOAD / 2)
 		return CONTENT_LOAD;

@@ -319,7 +319,8 @@ static int http_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c,
 
 static u64 http_rate(const struct http *h)
 {
-	u64 a = h->f ? h->f->bucket.rate : 0, b = bucket_daemon.rate;
+	u64 a = h->f ? __atomic_load_n(&h->f->bucket.rate, __ATOMIC_RELAXED) : 0;
+	u64 b = __atomic_load_n(&bucket_daemon.rate, __ATOMIC_RELAXED);
 
 	return !a ? b : !b ? a : a < b ? a : b;
 }
