@@ -114,7 +114,7 @@ int im_log_find(struct im_journal *j, struct im_tail *t)
 	u32 lost = 0;		/* blocks, since the last good record */
 	bool gap = false;
 	void *buf;
-	int err;
+	int i, err;
 
 	memset(t, 0, sizeof(*t));
 	buf = kvmalloc(IM_REC_MAX, GFP_KERNEL);
@@ -132,6 +132,11 @@ int im_log_find(struct im_journal *j, struct im_tail *t)
 	j->last = im_segment(j, j->life)->first - 1;
 	j->next_blk = 1;
 	t->scan_from = t->oldest == j->life ? j->first : 0;
+
+	/* Slots that were reserved and never used are free again. */
+	for (i = 0; i < IM_PEERS_MAX; i++)
+		if (!j->rcvd[i].recno && !j->rcvd[i].low)
+			j->rcvd[i].origin = 0;
 
 	while ((err = im_log_read(j, &c, buf, NULL)) != -ENODATA) {
 		u64 recno = le64_to_cpu(rec->recno);
