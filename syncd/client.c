@@ -37,7 +37,6 @@
 #define CLIENT_IDLE_MS	500
 #define CLIENT_LOOK_MS	150		/* for the rename of a large new file */
 #define CLIENT_LOOK_SIZE	(256U << 10)
-#define CLIENT_WINDOW_ALL	cpu_to_le64(~(u64)0)
 
 /* Where to follow from. */
 struct client_place {
@@ -74,7 +73,7 @@ int client_wait_room(struct fset *f, int err)
 
 int client_set_window(struct client *c, u64 recno)
 {
-	if (recno <= client_window(c))
+	if (recno == client_window(c))
 		return 0;
 	c->tree.st.window = cpu_to_le64(recno);
 	return tree_state_save(&c->tree);
@@ -104,7 +103,7 @@ static int client_snapshot(struct client *c)
 
 	/* The window tells one that was interrupted from one that is wanted. */
 	if (le32_to_cpu(st->phase) == TREE_SNAPSHOT && st->start &&
-	    st->window == CLIENT_WINDOW_ALL &&
+	    client_window(c) == CLIENT_WINDOW_ALL &&
 	    le64_to_cpu(st->start) + 1 >= le64_to_cpu(c->srv.first))
 		kept = le64_to_cpu(st->start);
 	start = le64_to_cpu(c->srv.durable);
@@ -112,7 +111,7 @@ static int client_snapshot(struct client *c)
 		start = kept;
 	st->phase = cpu_to_le32(TREE_SNAPSHOT);
 	st->start = cpu_to_le64(start);
-	st->window = CLIENT_WINDOW_ALL;
+	st->window = cpu_to_le64(CLIENT_WINDOW_ALL);
 	st->round = cpu_to_le32(le32_to_cpu(st->round) + 1);
 	err = tree_state_save(&c->tree);
 	if (err)
@@ -299,7 +298,7 @@ static int client_batch_apply(struct client *c, struct client_batch *b,
 	size_t i;
 	int err;
 
-	err = fold_run(b->v, b->n, c->tree.self);
+	err = fold_run(b->v, b->n, c->tree.self, client_window(c));
 	for (i = 0; !err && i < b->n; i++) {
 		if (client_stopped(c))
 			return -ECANCELED;
@@ -459,7 +458,9 @@ static int client_session(struct client *c, bool *snapshot)
 	err = tree_open(&c->tree, c->f, &info, c->id, &st);
 	if (err)
 		return err;
-	if (*snapshot || le32_to_cpu(st.phase) != TREE_FOLLOW) {
+	/* A graft_dir() that was cut has left the tree ahead, nobody knows where. */
+	if (*snapshot || le32_to_cpu(st.phase) != TREE_FOLLOW ||
+	    client_window(c) == CLIENT_WINDOW_ALL) {
 		err = client_snapshot(c);
 		if (!err)
 			*snapshot = false;

@@ -26,7 +26,11 @@ struct client {
 	char why[256];		/* the last error, in words */
 };
 
-/* Records up to here may find that the tree is ahead of them. */
+/*
+ * Records up to here may find that the tree is ahead of them. All, while a
+ * snapshot comes in: where it ends is known when it does.
+ */
+#define CLIENT_WINDOW_ALL	(~(u64)0)
 static inline u64 client_window(const struct client *c)
 {
 	return le64_to_cpu(c->tree.st.window);

@@ -5,6 +5,7 @@
  *    all its records, unless its fate touched others on the way: it replaced
  *    something, was exchanged, left a whiteout, or is a directory of which
  *    something came out. The mtimes of the directories it was in stay behind.
+ *    Not if a snapshot may have brought it: then it must be removed.
  *  - Data and attribute records of what is removed later, if no name was given
  *    to it in between.
  *  - Data records of one object become one, at the place of the last one
@@ -34,6 +35,7 @@ struct fold_fid {
 struct fold {
 	struct fold_item *v;
 	int n;
+	u64 window;
 	struct fold_fid *fids;	/* hash table, open addressing */
 	u32 mask;
 };
@@ -102,7 +104,8 @@ static void fold_survey(struct fold *f)
 			struct fold_fid *e = fold_fid(f, &it->rec->fid);
 
 			e->made = i;
-			if (!im_fid_none(&it->rec->old))
+			if (!im_fid_none(&it->rec->old) ||
+			    it->recno <= f->window)
 				e->stays = true;
 			continue;
 		}
@@ -389,9 +392,9 @@ static void fold_start(struct fold *f, u64 self)
 	}
 }
 
-int fold_run(struct fold_item *v, size_t n, u64 self)
+int fold_run(struct fold_item *v, size_t n, u64 self, u64 window)
 {
-	struct fold f = { .v = v, .n = (int)n };
+	struct fold f = { .v = v, .n = (int)n, .window = window };
 	u32 size = 64;
 
 	/* At most four FIDs a record, and the table never more than half full. */

@@ -46,9 +46,10 @@ struct fold_item {
 
 /*
  * v: of consecutive recnos, each from fold_item_set(). Items of `self`, the
- * origin id here, are dropped. -ENOMEM.
+ * origin id here, are dropped. window: a snapshot may have brought the effects
+ * of records up to here. -ENOMEM.
  */
-int fold_run(struct fold_item *v, size_t n, u64 self);
+int fold_run(struct fold_item *v, size_t n, u64 self, u64 window);
 
 void fold_item_set(struct fold_item *it, const struct im_rec *rec,
 		   const struct im_body *body, bool redo);

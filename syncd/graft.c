@@ -654,10 +654,13 @@ int graft_all(struct client *c, u64 *start)
 int graft_dir(struct client *c, const struct im_fid *fid)
 {
 	struct graft g = { .c = c, .t = &c->tree };
-	int err = graft_run(&g, fid);
+	u64 was = client_window(c);
+	int err = client_set_window(c, CLIENT_WINDOW_ALL);
 
 	if (!err)
-		err = client_set_window(c, g.end);
+		err = graft_run(&g, fid);
+	if (!err)
+		err = client_set_window(c, g.end > was ? g.end : was);
 	graft_free(&g);
 	return err;
 }

@@ -82,6 +82,8 @@ static void put(u64 recno, const struct spec *s)
 	n++;
 }
 
+static u64 window;	/* of the batches that follow */
+
 static void start(void)
 {
 	size_t i;
@@ -98,7 +100,7 @@ static void batch(const struct spec *s, size_t count)
 	start();
 	for (i = 0; i < count; i++)
 		put(100 + i, &s[i]);
-	if (fold_run(v, n, SELF))
+	if (fold_run(v, n, SELF, window))
 		exit(1);
 }
 
@@ -141,6 +143,15 @@ static void cases(void)
 	      UNLINK(10, 1, "a", IM_RF_LAST));
 	acts("--T", "made and removed: only the directory's time is left");
 	is(v[2].times, FOLD_TIMES_DIR, "of the one directory");
+
+	window = 100;
+	BATCH(CREATE(10, 1, "a"), CLOSE(10, 0, 5, 0, 5),
+	      UNLINK(10, 1, "a", IM_RF_LAST));
+	acts("A-A", "a snapshot may have brought it: it is removed");
+	BATCH(CLOSE(9, 0, 5, 0, 5), CREATE(10, 1, "a"),
+	      UNLINK(10, 1, "a", IM_RF_LAST));
+	acts("A-T", "made after the snapshot");
+	window = 0;
 
 	BATCH(CREATE(10, 1, "a"), UNLINK(10, 1, "a", IM_RF_LAST),
 	      CREATE(11, 1, "b"));
@@ -532,7 +543,7 @@ static void m_run(struct model *m, const struct model *srv, size_t from,
 		}
 		at = i;
 		if (fold) {
-			if (fold_run(v, n, SELF))
+			if (fold_run(v, n, SELF, window))
 				exit(1);
 		} else {
 			for (i = 0; i < n; i++)
