@@ -299,7 +299,11 @@ vm_kill() {
 	local pid
 	pid=$(vm_pid) || return 1
 	kill -KILL "$pid"
-	while vm_pid >/dev/null; do sleep 0.02; done
+	# its memory, and so its command line, goes before its files are closed,
+	# which the last of its threads does
+	while cat "/proc/$pid/task/"*/status 2>/dev/null |
+		awk '/^State:/ { n++; live += $2 !~ /[ZX]/ } END { exit !(live || n > 1) }'
+	do sleep 0.02; done
 	rm -f "$VM_DIR/pid"
 }
 
