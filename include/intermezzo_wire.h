@@ -26,20 +26,19 @@
  *        body: im_wire_get items, at most IM_WIRE_GETS; 200: per item, in
  *        order: FILE, then DATA and HOLE, then FILEEND; or GONE. Then END.
  *        Several ranges of one file are several items.
- *   POST /im/1/NAME/delta?inc=I&fid=FID[&dir=FID&name=HEX]
+ *   POST /im/1/NAME/delta?inc=I&fid=FID[&recno=N][&dir=FID&name=HEX]
  *        body: a librsync signature (BLAKE2) of what the client has, at most
  *        IM_WIRE_SIG_MAX; 200: FILE, DELTA frames (a librsync delta),
  *        FILEEND, END; or GONE, END.
- *   GET  /im/1/NAME/sums?inc=I&fid=FID&block=BYTES[&dir=FID&name=HEX]
+ *   GET  /im/1/NAME/sums?inc=I&fid=FID&block=BYTES[&recno=N][&dir=FID&name=HEX]
  *        200: FILE, SUMS frames: XXH3-128 of each block of the file (the last
  *        may be short), FILEEND, END; or GONE, END.
- *   GET  /im/1/NAME/sig?inc=I&fid=FID&block=BYTES[&dir=FID&name=HEX]
+ *   GET  /im/1/NAME/sig?inc=I&fid=FID&block=BYTES[&recno=N][&dir=FID&name=HEX]
  *        200: FILE, SIG frames (a librsync signature of the server's file),
  *        FILEEND, END; or GONE, END.
  *
- * A FID may be out of the server's cache; dir and name (hex) are where the
- * client believes it to be, and are only a hint: the server checks that what
- * it finds there has the FID, and that it lies within the fileset.
+ * A FID may be out of the server's cache; then he wants proof that it is of the
+ * fileset: recno, a record that names it, or dir and name (hex), where it was.
  *
  * Other answers: 400 malformed (text says what), 403, 404 no such fileset,
  * 405, 413, 503 shutting down or too many connections. Their body is one line
@@ -147,10 +146,11 @@ struct im_wire_obj {
 	__le16 zero;
 };
 
-/* Then dir hint: name_len bytes of name, zero bytes up to a multiple of 8. */
+/* Then name_len bytes of name, zero bytes up to a multiple of 8. */
 struct im_wire_get {
 	struct im_fid fid;
-	struct im_fid dir;	/* hint, or zero */
+	struct im_fid dir;	/* of name, or zero */
+	__le64 recno;		/* of a record that names fid, or zero */
 	__le64 off;
 	__le64 len;		/* all ones: up to the end */
 	__le16 name_len;
@@ -180,7 +180,7 @@ IM_STATIC_ASSERT(sizeof(struct im_frame) == 8);
 IM_STATIC_ASSERT(sizeof(struct im_wire_begin) == 32);
 IM_STATIC_ASSERT(sizeof(struct im_wire_dirend) == 32);
 IM_STATIC_ASSERT(sizeof(struct im_wire_obj) == 80);
-IM_STATIC_ASSERT(sizeof(struct im_wire_get) == 56);
+IM_STATIC_ASSERT(sizeof(struct im_wire_get) == 64);
 IM_STATIC_ASSERT(sizeof(struct im_wire_file) == 64);
 IM_STATIC_ASSERT(sizeof(struct im_wire_fileend) == 16);
 

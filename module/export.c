@@ -3,13 +3,13 @@
  * File handles of the mount: the FID, with or without that of a directory it
  * was reached by.
  *
- * A handle must not lead out of the fileset, nor into its state. For a
- * directory the path to the lower root decides. A file of the lower knows its
- * directories only through the dentries in memory; if there is none that leads
- * into the fileset, these decide, in this order: that its upper inode is in use
- * (open, maybe without a name); that the handle names a directory in which it
- * is found; that the fileset is the whole of the lower filesystem and the file
- * is not part of the state. Otherwise the handle is stale.
+ * A handle must not lead into the state, nor, for a directory, out of the
+ * fileset: the path to the lower root decides. A file of the lower knows its
+ * directories only through the dentries in memory, so a handle that must stay
+ * valid over a remount cannot prove where the file is; nobody else's can. Who
+ * wants proof asks with IM_FH_FID_INSIDE. It is given if a dentry leads into
+ * the fileset, or the upper inode is in use (open, maybe without a name), or
+ * the fileset is the whole of the lower filesystem.
  */
 #include "lower.h"
 #include "vfs.h"
@@ -133,66 +133,42 @@ static bool im_in_state(struct im_fs *fs, u64 ino)
 	return in;
 }
 
-/* By way of the directory that a handle names; NULL: not there. */
-static struct dentry *im_by_dir(struct im_fs *fs, struct dentry *lower,
-				const struct im_fid *dir_fid)
+static bool im_proven(struct im_fs *fs, struct dentry *lower)
 {
-	struct dentry *dir, *found;
+	struct inode *inode = im_cached_inode(fs->sb, lower);
 
-	dir = im_lower_decode(fs, dir_fid, im_inside_alias);
-	if (IS_ERR(dir))
-		return NULL;
-	found = d_is_dir(dir) ? im_find_in(fs, dir, d_inode(lower)->i_ino) :
-				NULL;
-	dput(dir);
-	if (IS_ERR_OR_NULL(found))
-		return NULL;
-	if (d_inode(found) == d_inode(lower))
-		return found;
-	dput(found);
-	return NULL;
+	iput(inode);
+	return inode || fs->lower.dentry == fs->lower.dentry->d_sb->s_root;
 }
 
-/* The lower dentry of an object of this fileset. */
+/* The lower dentry of an object; inside: only if it is proven to be here. */
 static struct dentry *im_fh_lower(struct im_fs *fs, const struct im_fid *fid,
-				  const struct im_fid *dir_fid)
+				  bool inside)
 {
-	struct dentry *lower, *found;
-	struct inode *inode;
+	struct dentry *lower = im_lower_decode(fs, fid, im_inside_alias);
 
-	lower = im_lower_decode(fs, fid, im_inside_alias);
 	if (!IS_ERR(lower))
 		return lower;
 	lower = im_lower_by_fid(fs, fid);
 	if (IS_ERR(lower))
 		return lower;
-	if (d_is_dir(lower))
-		goto stale;
-
-	inode = im_cached_inode(fs->sb, lower);
-	if (inode) {
-		iput(inode);
-		return lower;
-	}
-	found = dir_fid ? im_by_dir(fs, lower, dir_fid) : NULL;
-	if (found) {
+	if (d_is_dir(lower) || (inside && !im_proven(fs, lower)) ||
+	    im_in_state(fs, d_inode(lower)->i_ino)) {
 		dput(lower);
-		return found;
+		return ERR_PTR(-ESTALE);
 	}
-	if (fs->lower.dentry == fs->lower.dentry->d_sb->s_root &&
-	    !im_in_state(fs, d_inode(lower)->i_ino))
-		return lower;
-stale:
-	dput(lower);
-	return ERR_PTR(-ESTALE);
+	return lower;
 }
 
 static struct dentry *im_fh_dentry(struct super_block *sb,
-				   const struct im_fid *fid,
-				   const struct im_fid *dir_fid)
+				   const struct im_fh *fh, bool inside)
 {
-	struct dentry *lower = im_fh_lower(IM_FS(sb), fid, dir_fid);
+	struct dentry *lower;
 	struct inode *inode;
+	struct im_fid fid;
+
+	im_fh_fid(fh, &fid);
+	lower = im_fh_lower(IM_FS(sb), &fid, inside);
 
 	if (IS_ERR(lower))
 		return lower;
@@ -205,16 +181,18 @@ static struct dentry *im_fh_to_dentry(struct super_block *sb, struct fid *fh,
 				      int words, int type)
 {
 	const struct im_fh_parent *p = (const void *)fh;
-	struct im_fid fid, dir_fid;
 
-	if (type == IM_FH_FID && words == IM_FH_WORDS) {
-		im_fh_fid(&p->fh, &fid);
-		return im_fh_dentry(sb, &fid, NULL);
-	}
-	if (type == IM_FH_FID_PARENT && words == IM_FH_PARENT_WORDS) {
-		im_fh_fid(&p->fh, &fid);
-		im_fh_fid(&p->dir, &dir_fid);
-		return im_fh_dentry(sb, &fid, &dir_fid);
+	switch (type) {
+	case IM_FH_FID:
+	case IM_FH_FID_INSIDE:
+		if (words == IM_FH_WORDS)
+			return im_fh_dentry(sb, &p->fh,
+					    type == IM_FH_FID_INSIDE);
+		break;
+	case IM_FH_FID_PARENT:
+		if (words == IM_FH_PARENT_WORDS)
+			return im_fh_dentry(sb, &p->fh, false);
+		break;
 	}
 	return ERR_PTR(-ESTALE);
 }
@@ -223,12 +201,10 @@ static struct dentry *im_fh_to_parent(struct super_block *sb, struct fid *fh,
 				      int words, int type)
 {
 	const struct im_fh_parent *p = (const void *)fh;
-	struct im_fid fid;
 
 	if (type != IM_FH_FID_PARENT || words != IM_FH_PARENT_WORDS)
 		return ERR_PTR(-ESTALE);
-	im_fh_fid(&p->dir, &fid);
-	return im_fh_dentry(sb, &fid, NULL);
+	return im_fh_dentry(sb, &p->dir, false);
 }
 
 static struct dentry *im_get_parent(struct dentry *child)

@@ -30,7 +30,7 @@ struct answer {
 	int lean;			/* see answer_data() */
 	const struct im_fid *fids;	/* all that the answer is about */
 	u32 fid_count;
-	struct where *where;		/* of these, once it was needed */
+	struct proof *proof;		/* of these, once it was needed */
 	char err[160];			/* text for more()'s -errno, or empty */
 	/* 1: go on; 0: out holds the last of it; -errno: ERROR frame, end */
 	int (*more)(struct answer *a);
@@ -41,9 +41,10 @@ struct answer {
 #define ANSWER_PIECE	(128U << 10)	/* file data in one frame */
 #define ANSWER_LEVEL	1		/* zstd of records, objects, sums */
 
-/* Where a client believes an object to be. */
+/* What a client says to prove that an object is of the fileset; see proof.c. */
 struct hint {
-	struct im_fid dir;		/* none: no hint */
+	u64 recno;			/* 0: none */
+	struct im_fid dir;		/* none: no name */
 	char name[IM_NAME_LEN + 1];
 };
 
@@ -72,7 +73,7 @@ struct answer *delta_answer(const struct im_fid *fid, const struct hint *hint,
 /* export.c */
 int export_info(struct fset *f, struct im_wire_info *w);
 bool export_items_ok(const struct im_buf *body);
-/* fid_open() with the help of the log (where.c): -ESTALE: it is gone. */
+/* What a client asks for, with all that can prove it. -ESTALE: it is gone. */
 int answer_fid_open(struct answer *a, const struct im_fid *fid,
 		    const struct hint *h, int flags);
 void answer_free(struct answer *a);	/* all of it */

@@ -73,6 +73,8 @@ int apply_fetch_object(struct client *c, int dirfd, const char *name,
 /* pool.c: threads that fetch the data of files. */
 struct pool_item {
 	struct im_fid fid, local;
+	struct im_fid dir;	/* where it was at the server ... */
+	char *name;		/* ... of malloc(); pool_add() takes it */
 	u64 size;		/* as far as it is known */
 	bool differ;		/* what is here may be much the same */
 };

@@ -179,6 +179,7 @@ static int apply_load(struct apply *a)
 		}
 		for (j = 0; j < it->ranges.n; j++, n++) {
 			v[n].fid = it->rec->fid;
+			v[n].recno = it->recno;
 			v[n].off = it->ranges.v[j].off;
 			v[n].len = it->ranges.v[j].end - v[n].off;
 			l.item[n] = it;
@@ -242,7 +243,8 @@ static int content_differ(struct apply *a, int fd, u64 here)
 {
 	struct fold_item *it = a->it;
 	u64 size = le64_to_cpu(it->rec->size);
-	struct fetch_want want = { .fid = it->rec->fid, .len = size };
+	struct fetch_want want = { .fid = it->rec->fid, .recno = it->recno,
+				   .len = size };
 	struct delta d = {
 		.h = a->c->http, .inc = a->c->inc, .want = &want,
 		.basis = fd, .out = fd, .same = true, .tmpdir = a->c->f->fd,
@@ -278,7 +280,7 @@ static int content_write(struct apply *a, int fd, const struct stat *st,
 			 bool *wrote)
 {
 	struct fold_item *it = a->it;
-	struct fetch_want want = { .fid = it->rec->fid };
+	struct fetch_want want = { .fid = it->rec->fid, .recno = it->recno };
 	u64 received = 0;
 	int err;
 
@@ -441,6 +443,7 @@ int apply_look_at(struct apply *a, struct im_obj *obj)
 			if (!it->load)
 				err = -ENOMEM;
 			v[n].fid = it->rec->fid;
+			v[n].recno = it->recno;
 			s.item[n++] = it;
 		}
 		if (!err)
@@ -467,7 +470,7 @@ static int content_gone_one(void *arg, unsigned int i, const struct im_obj *obj)
 
 int apply_gone(struct apply *a, const struct im_fid *fid)
 {
-	struct fetch_want w = { .fid = *fid };
+	struct fetch_want w = { .fid = *fid, .recno = a->it->recno };
 	bool gone = false;
 	int err = fetch_stat(a->c->http, a->c->inc, &w, 1, content_gone_one,
 			     &gone);
@@ -517,7 +520,7 @@ static int content_object_one(void *arg, unsigned int i,
 /* All of a file that was just made. */
 static int content_whole(struct client *c, const struct im_fid *fid)
 {
-	struct fetch_want want = { .fid = *fid };
+	struct fetch_want want = { .fid = *fid, .recno = c->tree.recno };
 	struct im_wire_file file;
 	struct im_ranges all;
 	u64 received = 0;
@@ -542,7 +545,7 @@ static int content_whole(struct client *c, const struct im_fid *fid)
 int apply_fetch_object(struct client *c, int dirfd, const char *name,
 		       const struct im_fid *fid)
 {
-	struct fetch_want w = { .fid = *fid };
+	struct fetch_want w = { .fid = *fid, .recno = c->tree.recno };
 	struct content_object o = { 0 };
 	struct im_obj obj;
 	struct shape s;

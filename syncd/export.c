@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
-#include "where.h"
+#include "proof.h"
 
 #define HOLE_PIECE	(1ULL << 30)	/* hashing it takes a tenth of a second */
 #define HOLE_TRY	(64U << 10)	/* smaller files: no question for holes */
@@ -44,27 +44,29 @@ int answer_fid_open(struct answer *a, const struct im_fid *fid,
 		    const struct hint *h, int flags)
 {
 	int fd = fid_open(a->f, fid, &h->dir, h->name, flags);
-	struct hint now;
 	int err = 0;
 
 	if (fd != -ESTALE)
 		return fd;
-	if (!where_fresh(a->where)) {
-		where_free(a->where);
-		a->where = where_new(a->f, a->fids, a->fid_count, a->stop,
+	err = proof_record(a->f, h->recno, fid);
+	if (err < 0)
+		return err;
+	if (!err && !proof_fresh(a->proof)) {
+		proof_free(a->proof);
+		a->proof = proof_new(a->f, a->fids, a->fid_count, a->stop,
 				     &err);
-		if (!a->where)
+		if (!a->proof)
 			return err;
 	}
-	if (!where_get(a->where, fid, &now))
+	if (!err && !proof_has(a->proof, fid))
 		return -ESTALE;
-	return fid_open(a->f, fid, &now.dir, now.name, flags);
+	return fid_open_known(a->f, fid, flags);
 }
 
 void answer_free(struct answer *a)
 {
 	im_buf_free(&a->out);
-	where_free(a->where);
+	proof_free(a->proof);
 	a->free(a);
 }
 
@@ -208,6 +210,7 @@ static bool items_next(struct items *s)
 	memcpy(s->hint.name, name, len);
 	s->hint.name[len] = '\0';
 	s->hint.dir = s->get.dir;
+	s->hint.recno = le64_to_cpu(s->get.recno);
 	s->at += n;
 	return true;
 }

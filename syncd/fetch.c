@@ -29,10 +29,12 @@ static void fetch_body(struct im_buf *b, const struct fetch_want *v,
 	for (i = 0; i < n; i++) {
 		struct im_wire_get g = {
 			.fid = v[i].fid,
-			.dir = v[i].name_len ? v[i].dir : (struct im_fid){ 0 },
+			.dir = v[i].dir,
+			.recno = cpu_to_le64(v[i].recno),
 			.off = cpu_to_le64(v[i].off),
 			.len = cpu_to_le64(v[i].len),
-			.name_len = cpu_to_le16(v[i].name_len),
+			.name_len = cpu_to_le16(v[i].name ?
+						strlen(v[i].name) : 0),
 		};
 
 		im_get_put(b, &g, v[i].name);
@@ -250,20 +252,21 @@ int fetch_stat(struct http *h, u64 inc, const struct fetch_want *v,
 void fetch_query(char *buf, size_t room, const char *verb, u64 inc,
 		 const struct fetch_want *w, u32 block)
 {
+	const char *p;
 	size_t n;
-	u16 i;
 
 	n = snprintf(buf, room, "%s?inc=%" PRIu64 "&fid=%" PRIu64 ".%u", verb,
 		     inc, le64_to_cpu(w->fid.ino), le32_to_cpu(w->fid.gen));
 	if (block)
 		n += snprintf(buf + n, room - n, "&block=%u", block);
-	if (!w->name_len || im_fid_none(&w->dir) ||
-	    n + 64 + 2 * (size_t)w->name_len >= room)
+	if (w->recno)
+		n += snprintf(buf + n, room - n, "&recno=%" PRIu64, w->recno);
+	if (!w->name || n + 64 + 2 * strlen(w->name) >= room)
 		return;
 	n += snprintf(buf + n, room - n, "&dir=%" PRIu64 ".%u&name=",
 		      le64_to_cpu(w->dir.ino), le32_to_cpu(w->dir.gen));
-	for (i = 0; i < w->name_len; i++)
-		n += snprintf(buf + n, room - n, "%02x", (u8)w->name[i]);
+	for (p = w->name; *p; p++)
+		n += snprintf(buf + n, room - n, "%02x", (u8)*p);
 }
 
 /* In memory */

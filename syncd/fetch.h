@@ -13,9 +13,9 @@
 
 struct fetch_want {
 	struct im_fid fid;
-	struct im_fid dir;		/* hint, or none */
-	const char *name;		/* hint, name_len bytes */
-	u16 name_len;
+	u64 recno;			/* of a record that names it, or 0 */
+	struct im_fid dir;		/* where it was, or none */
+	const char *name;
 	u64 off, len;			/* FETCH_ALL: up to the end */
 };
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * FIDs are the mount's file handles (struct im_fh). Whatever a peer sends as a
- * FID or a hint, only an object of this fileset is opened: by handle the module
- * sees to it; by hint one component is looked up beneath a directory that was
- * opened by handle, no link and no mount is followed, and what is found must
+ * FID or a name, fid_open() opens only an object of this fileset: by handle the
+ * module sees to it; by name one component is looked up beneath a directory that
+ * was opened by handle, no link and no mount is followed, and what is found must
  * have the FID.
  *
  * Nothing but regular files and directories is ever opened other than as
@@ -43,7 +43,8 @@ int fid_of(int dirfd, const char *name, struct im_fid *fid)
 	return 0;
 }
 
-static int fid_by_handle(struct fset *f, const struct im_fid *fid, int flags)
+static int fid_by_handle(struct fset *f, const struct im_fid *fid, int type,
+			 int flags)
 {
 	u64 ino = le64_to_cpu(fid->ino);
 	struct im_fh fh = {
@@ -55,7 +56,7 @@ static int fid_by_handle(struct fset *f, const struct im_fid *fid, int flags)
 	int fd;
 
 	u.h.handle_bytes = sizeof(fh);
-	u.h.handle_type = IM_FH_FID;
+	u.h.handle_type = type;
 	memcpy(u.h.f_handle, &fh, sizeof(fh));
 	fd = open_by_handle_at(f->fd, &u.h, flags);
 	return fd < 0 ? -errno : fd;
@@ -74,7 +75,7 @@ static int fid_by_name(struct fset *f, const struct im_fid *fid,
 
 	if (!im_name_ok(name, strlen(name)))
 		return -ESTALE;
-	dfd = fid_by_handle(f, dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dfd = fid_by_handle(f, dir, IM_FH_FID, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dfd < 0)
 		return dfd == -ENOTDIR ? -ESTALE : dfd;
 	fd = (int)syscall(SYS_openat2, dfd, name, &how, sizeof(how));
@@ -124,10 +125,19 @@ int fid_open(struct fset *f, const struct im_fid *fid, const struct im_fid *dir,
 
 	if (im_fid_none(fid))
 		return -ESTALE;
-	fd = fid_by_handle(f, fid, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd == -ESTALE && dir && name && !im_fid_none(dir))
+	fd = fid_by_handle(f, fid, IM_FH_FID_INSIDE,
+			   O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -ESTALE && !im_fid_none(dir))
 		fd = fid_by_name(f, fid, dir, name);
-	if (fd < 0 || (flags & O_PATH))
-		return fd;
-	return fid_reopen(fd, flags);
+	return fd < 0 || flags & O_PATH ? fd : fid_reopen(fd, flags);
+}
+
+int fid_open_known(struct fset *f, const struct im_fid *fid, int flags)
+{
+	int fd;
+
+	if (im_fid_none(fid))
+		return -ESTALE;
+	fd = fid_by_handle(f, fid, IM_FH_FID, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 || flags & O_PATH ? fd : fid_reopen(fd, flags);
 }

@@ -282,7 +282,9 @@ static int graft_file(struct graft *g, struct graft_spot *s, int fd)
 		if (err)
 			return err;
 	}
-	return pool_add(g->pool, &it);
+	it.dir = g->dir;
+	it.name = strdup(s->name);
+	return it.name ? pool_add(g->pool, &it) : -ENOMEM;
 }
 
 static int graft_shape(struct graft *g, struct graft_spot *s)

@@ -87,7 +87,7 @@ static int pool_open(struct pool_work *w)
 	err = tree_tag(w->replay, &tag);
 	if (err)
 		return err;
-	fd = fid_open(w->p->c->f, &it->local, NULL, NULL, O_RDWR | O_CLOEXEC);
+	fd = fid_open_known(w->p->c->f, &it->local, O_RDWR | O_CLOEXEC);
 	if (fd == -ESTALE || fd == -ENOENT || fd == -EINVAL)
 		return 0;
 	if (fd < 0)
@@ -203,7 +203,8 @@ static const struct fetch_sink pool_sink = {
 static int pool_differ(struct pool_work *w)
 {
 	struct pool_item *it = &w->job->v[0];
-	struct fetch_want want = { .fid = it->fid, .len = it->size };
+	struct fetch_want want = { .fid = it->fid, .dir = it->dir,
+				   .name = it->name, .len = it->size };
 	struct delta d = {
 		.h = w->h, .inc = w->p->c->inc, .want = &want, .same = true,
 		.tmpdir = w->p->c->f->fd,
@@ -246,6 +247,8 @@ static int pool_try(struct pool_work *w)
 		if (job->done[i])
 			continue;
 		v[n].fid = job->v[i].fid;
+		v[n].dir = job->v[i].dir;
+		v[n].name = job->v[i].name;
 		v[n].off = job->at[i];
 		v[n].len = FETCH_ALL;
 		w->index[n++] = i;
@@ -294,6 +297,15 @@ static int pool_do(struct pool_work *w)
 		if (err)
 			return err;
 	}
+}
+
+static void pool_job_free(struct pool_job *job)
+{
+	unsigned int i;
+
+	for (i = 0; job && i < job->n; i++)
+		free(job->v[i].name);
+	free(job);
 }
 
 static struct pool_job *pool_take(struct pool *p)
@@ -350,7 +362,7 @@ static void *pool_main(void *arg)
 		}
 		pool_finish(p, err, err && http_is_remote(err) ?
 			    http_error(w->h) : strerror(-err));
-		free(job);
+		pool_job_free(job);
 	}
 	if (w) {
 		if (w->replay >= 0)
@@ -416,27 +428,29 @@ static int pool_push(struct pool *p)
 	}
 	pthread_mutex_unlock(&p->lock);
 	if (err)
-		free(job);
+		pool_job_free(job);
 	return err;
 }
 
 int pool_add(struct pool *p, const struct pool_item *it)
 {
 	struct pool_job *job = p->filling;
-	int err;
+	int err = 0;
 
 	if (job && (it->differ || job->n == POOL_ITEMS ||
 		    job->bytes + it->size > POOL_BYTES)) {
 		err = pool_push(p);
-		if (err)
-			return err;
 		job = NULL;
 	}
-	if (!job) {
+	if (!err && !job) {
 		job = calloc(1, sizeof(*job));
 		if (!job)
-			return -ENOMEM;
+			err = -ENOMEM;
 		p->filling = job;
+	}
+	if (err) {
+		free(it->name);
+		return err;
 	}
 	job->v[job->n++] = *it;
 	job->bytes += it->size;
@@ -481,9 +495,9 @@ void pool_stop(struct pool *p)
 		struct pool_job *job = p->first;
 
 		p->first = job->next;
-		free(job);
+		pool_job_free(job);
 	}
-	free(p->filling);
+	pool_job_free(p->filling);
 	pthread_cond_destroy(&p->cond);
 	pthread_mutex_destroy(&p->lock);
 	free(p);

@@ -144,6 +144,9 @@ static void request_params(struct request *r)
 	r->has_fid = text;
 	if (text ? !param_fid(text, &r->fid) : r->verb->fid)
 		request_fail(r, 400, "fid must be INO.GEN");
+	text = param(r, "recno");
+	if (text && !param_u64(text, &r->hint.recno))
+		request_fail(r, 400, "recno must be a record number");
 	text = param(r, "dir");
 	if (text && (!param_fid(text, &r->hint.dir) ||
 		     !param_name(param(r, "name"), r->hint.name)))

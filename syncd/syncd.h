@@ -102,9 +102,12 @@ void fset_phase(struct fset *f, const char *phase);
 
 /* fid.c: file handles. */
 /* Opens the object by FID with flags (O_PATH for other than file, directory);
- * hint: dir and name may be NULL. -ESTALE: gone or not in this fileset. */
+ * dir (or none) and name: where it may be. -ESTALE: gone, or not known to be in
+ * this fileset. */
 int fid_open(struct fset *f, const struct im_fid *fid, const struct im_fid *dir,
 	     const char *name, int flags);
+/* The same for one that is known to be in this fileset. -ESTALE: gone. */
+int fid_open_known(struct fset *f, const struct im_fid *fid, int flags);
 int fid_of(int dirfd, const char *name, struct im_fid *fid);	/* name "": dirfd itself */
 
 /* server.c */

@@ -130,7 +130,7 @@ int tree_get(struct tree *t, const struct im_fid *fid, int flags)
 	err = index_get(t->ix, fid, &local, NULL);
 	if (err)
 		return err;
-	fd = fid_open(t->f, &local, NULL, NULL, flags | O_CLOEXEC);
+	fd = fid_open_known(t->f, &local, flags | O_CLOEXEC);
 	if (fd >= 0) {
 		err = tree_origin(fd, &o);
 		if (!err && le64_to_cpu(o.origin) == t->server &&

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the server says of a tree: snapshot, stat, data, sums, deltas.
- * links: syncd/server.c syncd/request.c syncd/conn.c syncd/kml.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/fid.c syncd/where.c syncd/bucket.c tests/unit/fake/server.c
+ * links: syncd/server.c syncd/request.c syncd/conn.c syncd/kml.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/fid.c syncd/proof.c syncd/bucket.c tests/unit/fake/server.c
  */
 #include "tap.h"
 #include "fake/server.h"
@@ -299,63 +299,68 @@ static void test_hint(void)
 	memset(&fakelog.lost, 0, sizeof(fakelog.lost));
 }
 
-/* A record of the log that a file lost or got a name. */
-static void history(unsigned int op, unsigned int flags, const char *file,
-		    const char *dir, const char *name, const char *dir2,
-		    const char *name2)
+/* A record of the log, recno 5, about a file. */
+static void history(unsigned int op, unsigned int state, const char *file)
 {
 	struct im_rec rec = {
 		.magic = cpu_to_le32(IM_REC_MAGIC),
 		.op = cpu_to_le16(op),
-		.state = IM_RS_DONE,
-		.flags = cpu_to_le32(flags),
+		.state = state,
 		.recno = cpu_to_le64(5),
 		.mode = cpu_to_le32(S_IFREG | 0644),
 	};
-	struct im_body b = { .name = name, .name_len = strlen(name) };
+	struct im_body b = { .name = "x", .name_len = 1 };
 	size_t at = fakelog.history.len;
 	u8 buf[1024];
 
 	fid_at(file, &rec.fid);
-	fid_at(dir, &rec.dir);
-	if (dir2) {
-		fid_at(dir2, &rec.dir2);
-		b.name2 = name2;
-		b.name2_len = strlen(name2);
-		if (flags)
-			fid_at("empty", &rec.old);
-	}
+	fid_at("dir", &rec.dir);
 	im_rec_encode(buf, &rec, &b);
 	im_buf_put(&fakelog.history, buf, im_rec_len(&b));
 	if (im_rec_check(fakelog.history.p + at, im_rec_len(&b), &at, &b))
 		diag("bad record in the test");
 }
 
-static void found(unsigned int type, const char *what)
+/* The name is of another time; recno, if any, must do without the log. */
+static void found(unsigned int type, u64 recno, const char *what)
 {
+	struct im_wire_get *g;
 	struct frames *f;
 
 	fid_at("plain", &fakelog.lost);
 	item("plain", "", "nothing", 0, UINT64_MAX);
+	g = (struct im_wire_get *)body.p;
+	g->recno = cpu_to_le64(recno);
 	f = post("/im/1/t/data?inc=9");
-	ok(f->n && f->v[0].type == type, "a hint that is old: %s", what);
+	ok(f->n && f->v[0].type == type, "unknown to the server's cache: %s",
+	   what);
 	memset(&fakelog.lost, 0, sizeof(fakelog.lost));
 }
 
-static void test_where(void)
+static void test_proof(void)
 {
-	found(IM_FR_GONE, "gone if the log knows nothing");
-	history(IM_OP_CREATE, 0, "plain", "dir", "x", NULL, NULL);
-	found(IM_FR_GONE, "gone if it is not where the log says");
-	history(IM_OP_RENAME, 0, "plain", "dir", "x", "", "plain");
-	found(IM_FR_FILE, "found where it was renamed to");
-	history(IM_OP_UNLINK, 0, "plain", "dir", "y", NULL, NULL);
-	found(IM_FR_FILE, "also when it lost another name");
-	history(IM_OP_RENAME, IM_RF_EXCHANGE, "plain", "", "plain", "dir",
-		"hard");
-	found(IM_FR_FILE, "found where it was exchanged to");
-	history(IM_OP_UNLINK, IM_RF_LAST, "plain", "dir", "hard", NULL, NULL);
-	found(IM_FR_GONE, "gone if the log says so");
+	char url[160];
+
+	found(IM_FR_GONE, 0, "gone if the log knows nothing");
+	history(IM_OP_CREATE, IM_RS_DONE, "empty");
+	found(IM_FR_GONE, 0, "gone if it knows another file");
+	found(IM_FR_GONE, 5, "also if that is what the client names");
+	found(IM_FR_GONE, 17, "or if there is no such record");
+	im_buf_reset(&fakelog.history);
+	history(IM_OP_UNLINK, IM_RS_ABORTED, "plain");
+	found(IM_FR_GONE, 0, "what did not happen proves nothing");
+	found(IM_FR_GONE, 5, "in no way");
+	im_buf_reset(&fakelog.history);
+	history(IM_OP_UNLINK, IM_RS_DONE, "plain");
+	found(IM_FR_FILE, 5, "found by the record that the client names");
+	found(IM_FR_FILE, 0, "and by any that names it");
+
+	fid_at("plain", &fakelog.lost);
+	snprintf(url, sizeof(url), "/im/1/t/sums?inc=9&fid=%s&block=1000&recno=5",
+		 fid_text("plain"));
+	ok(frames_ask(url, NULL)->v[0].type == IM_FR_FILE,
+	   "sums take a record too");
+	memset(&fakelog.lost, 0, sizeof(fakelog.lost));
 	im_buf_reset(&fakelog.history);
 }
 
@@ -537,7 +542,7 @@ int main(void)
 	test_stat();
 	test_data();
 	test_hint();
-	test_where();
+	test_proof();
 	test_sums();
 	test_delta();
 	ok(fake_stop(), "the server stops and leaves nothing behind");

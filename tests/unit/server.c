@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The server's manners: paths, bodies, garbage, limits, log, rates.
- * links: syncd/server.c syncd/request.c syncd/conn.c syncd/kml.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/fid.c syncd/where.c syncd/bucket.c tests/unit/fake/server.c
+ * links: syncd/server.c syncd/request.c syncd/conn.c syncd/kml.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/fid.c syncd/proof.c syncd/bucket.c tests/unit/fake/server.c
  */
 #include "tap.h"
 #include "fake/server.h"
@@ -55,6 +55,7 @@ static void test_paths(void)
 	status_is("/im/1/t/sums?inc=9&fid=1.1&block=4096&dir=1.1&name=2e2e",
 		  400);
 	status_is("/im/1/t/sums?inc=9&fid=1.1&block=4096&dir=1.1&name=6", 400);
+	status_is("/im/1/t/sums?inc=9&fid=1.1&block=4096&recno=-1", 400);
 	status_is("/im/1/t/sums?inc=9&fid=1.1&block=4096&dir=1.1&name=612f62",
 		  400);
 	status_is("/im/1/t/data?inc=9", 405);

@@ -669,19 +669,19 @@ static void test_get(void)
 	is(get_verdict(b.p, b.len), -EPROTO, "padding is zero");
 	im_buf_free(&b);
 
-	is(get_twist(GET(off), 0, "n"), 64, "nothing wrong");
+	is(get_twist(GET(off), 0, "n"), 72, "nothing wrong");
 	is(get_twist(GET(fid.ino), 0, "n"), -EPROTO, "no FID");
 	is(get_twist(GET(fid.zero), 1, "n"), -EPROTO, "reserved in FID");
 	is(get_twist(GET(dir.zero), 1, "n"), -EPROTO, "reserved in dir");
 	is(get_twist(GET(dir.ino), 0, "n"), -EPROTO, "a name in no directory");
-	is(get_twist(GET(dir.ino), 7, ""), 56, "a directory without name");
+	is(get_twist(GET(dir.ino), 7, ""), 64, "a directory without name");
 	is(get_twist(GET(zero), 1ULL << 40, "n"), -EPROTO, "reserved");
 	is(get_twist(GET(name_len), 9, "n"), -EPROTO, "name beyond the end");
 	is(get_twist(GET(name_len), 0xffff, "n"), -EPROTO, "name of 64 KiB");
 	is(get_twist(GET(off), 1ULL << 63, "n"), -EPROTO, "offset 2^63");
 	is(get_twist(GET(len), 1ULL << 63, "n"), -EPROTO, "length 2^63");
 	is(get_twist(GET(len), INT64_MAX, "n"), -EPROTO, "a sum of 2^63");
-	is(get_twist(GET(len), INT64_MAX - 4096, "n"), 64, "2^63 - 1");
+	is(get_twist(GET(len), INT64_MAX - 4096, "n"), 72, "2^63 - 1");
 	is(get_twist(GET(len), ~0ULL - 1, "n"), -EPROTO, "a sum that wraps");
 	is(get_twist(GET(off), 0, "a/b"), -EPROTO, "a path");
 	is(get_twist(GET(off), 0, ".."), -EPROTO, "dot dot");

@@ -17,11 +17,15 @@
  *                   the log files without the lower's journal
  *
  * File handles (name_to_handle_at, open_by_handle_at) of the mount have type
- * IM_FH_FID and hold the FID: struct im_fh, 12 bytes, host endian. A handle
- * names an object of this fileset or gives ESTALE. It also does so for a file
- * (not a directory) that nobody has reached by name since the mount, unless the
- * fileset is the whole lower filesystem: then IM_FH_FID_PARENT, struct
- * im_fh_parent, which adds a directory that the file is in, finds it.
+ * IM_FH_FID and hold the FID: struct im_fh, 12 bytes, host endian; for NFS with
+ * subtree_check IM_FH_FID_PARENT, struct im_fh_parent, which adds a directory
+ * that the file is in. A directory outside the fileset and all of .intermezzo/
+ * are ESTALE. A file is opened wherever it is on the lower filesystem, as with
+ * a handle of a bind mount: FIDs of files are not secret, so who passes on
+ * those that a stranger gave must know better. For him is IM_FH_FID_INSIDE,
+ * struct im_fh, which the module never makes: it gives ESTALE also for a file
+ * that nobody has reached by name since the mount and that is not in use,
+ * unless the fileset is the whole lower filesystem.
  */
 #ifndef _UAPI_LINUX_INTERMEZZO_H
 #define _UAPI_LINUX_INTERMEZZO_H
@@ -39,6 +43,7 @@ struct im_fh {
 	__u32 ino_hi;
 	__u32 gen;
 };
+#define IM_FH_FID_INSIDE 0x83
 #define IM_FH_FID_PARENT 0x82	/* FILEID_INO64_GEN_PARENT */
 struct im_fh_parent {
 	struct im_fh fh;

@@ -95,9 +95,12 @@ int open_by_handle_at(int mount_fd, struct file_handle *h, int flags)
 
 	memcpy(&fh, h->f_handle, sizeof(fh));
 	real = fh.gen && fh.gen <= real_count ? &reals[fh.gen - 1] : NULL;
-	if (h->handle_type != IM_FH_FID || h->handle_bytes != sizeof(fh) ||
+	if ((h->handle_type != IM_FH_FID &&
+	     h->handle_type != IM_FH_FID_INSIDE) ||
+	    h->handle_bytes != sizeof(fh) ||
 	    !real || real->ino != ((u64)fh.ino_hi << 32 | fh.ino_lo) ||
-	    (real->ino == le64_to_cpu(fakelog.lost.ino) &&
+	    (h->handle_type == IM_FH_FID_INSIDE &&
+	     real->ino == le64_to_cpu(fakelog.lost.ino) &&
 	     fh.gen == le32_to_cpu(fakelog.lost.gen))) {
 		errno = ESTALE;
 		return -1;

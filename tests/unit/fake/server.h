@@ -17,7 +17,7 @@ struct fakelog {
 	atomic_int opened;		/* how often a descriptor was asked for */
 	int writer;			/* of the descriptor last opened */
 	struct im_buf history;		/* records that a reader finds */
-	struct im_fid lost;		/* open_by_handle_at() does not find it */
+	struct im_fid lost;		/* no IM_FH_FID_INSIDE handle finds it */
 };
 extern struct fakelog fakelog;
 
