@@ -380,25 +380,6 @@ int im_genl_set_replica(struct im_genl *genl, const char *name, bool replica)
 	return err;
 }
 
-int im_genl_set_sync_ms(struct im_genl *genl, const char *name, u32 ms)
-{
-	struct im_genl_run run;
-	struct nl_msg *msg;
-	int err;
-
-	msg = request(genl, 0, IM_CMD_SET, name);
-	if (!msg)
-		return -ENOMEM;
-	if (nla_put_u32(msg, IM_A_SYNC_MS, ms) < 0) {
-		nlmsg_free(msg);
-		return -ENOMEM;
-	}
-	err = run_request(genl, msg, &run);
-	if (!err)
-		free(run.list);
-	return err;
-}
-
 struct im_genl_listener {
 	void (*fn)(void *arg, const struct im_genl_event *event);
 	void *arg;

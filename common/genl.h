@@ -47,7 +47,6 @@ int im_genl_get(struct im_genl *genl, const char *name,
 int im_genl_list(struct im_genl *genl, struct im_genl_fset **list,
 		 size_t *count);
 int im_genl_set_replica(struct im_genl *genl, const char *name, bool replica);
-int im_genl_set_sync_ms(struct im_genl *genl, const char *name, u32 ms);
 
 /*
  * Events, on a handle that is used for nothing else after im_genl_listen().

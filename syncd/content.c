@@ -404,20 +404,6 @@ static int content_stat_one(void *arg, unsigned int i, const struct im_obj *obj)
 	return 0;
 }
 
-static bool content_makes(const struct fold_item *it)
-{
-	switch (fold_op(it)) {
-	case IM_OP_CREATE:
-	case IM_OP_MKDIR:
-	case IM_OP_MKNOD:
-	case IM_OP_SYMLINK:
-		return true;
-	case IM_OP_LINK:
-		return fold_flags(it) & IM_RF_FIRST;
-	}
-	return false;
-}
-
 int apply_look_at(struct apply *a, struct im_obj *obj)
 {
 	struct fetch_want *v = NULL;
@@ -436,7 +422,7 @@ int apply_look_at(struct apply *a, struct im_obj *obj)
 			struct fold_item *it = &a->v[k];
 
 			if (it->act != FOLD_APPLY || it->load ||
-			    !content_makes(it) || (k != a->i &&
+			    !fold_makes(it) || (k != a->i &&
 			    it->recno > client_window(a->c)))
 				continue;
 			it->load = fetch_load_new();

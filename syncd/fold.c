@@ -70,7 +70,7 @@ static bool fold_vanishes(struct fold *f, const struct im_fid *fid)
 	return e->made >= 0 && e->gone > e->made && !e->stays;
 }
 
-static bool fold_makes(const struct fold_item *it)
+bool fold_makes(const struct fold_item *it)
 {
 	switch (fold_op(it)) {
 	case IM_OP_CREATE:

@@ -55,6 +55,9 @@ void fold_item_set(struct fold_item *it, const struct im_rec *rec,
 		   const struct im_body *body, bool redo);
 void fold_item_free(struct fold_item *it);	/* but load */
 
+/* Does the record bring an object into the tree? */
+bool fold_makes(const struct fold_item *it);
+
 static inline unsigned int fold_op(const struct fold_item *it)
 {
 	return le16_to_cpu(it->rec->op);
