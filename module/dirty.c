@@ -47,7 +47,7 @@
 
 /*
  * From so many ranges on, to put one more among them moves so much memory that
- * they are gathered, and put there a batch at a time.
+ * they are gathered, whole pages and others, and put there a batch at a time.
  */
 #define IM_MANY_RANGES	256
 #define IM_RECENT_MAX	64
@@ -63,6 +63,7 @@ void im_dirty_init_inode(struct im_inode *ii)
 	INIT_LIST_HEAD(&ii->data_list);
 	im_ranges_init(&ii->ranges, IM_RANGES_MAX);
 	im_ranges_init(&ii->recent, IM_RECENT_MAX);
+	ii->pages = NULL;
 	ii->trunc = U64_MAX;
 	atomic_set(&ii->inflight, 0);
 	ii->writers = 0;
@@ -78,11 +79,13 @@ void im_dirty_evict(struct inode *inode)
 		atomic_read(&ii->inflight));
 	im_ranges_free(&ii->ranges);
 	im_ranges_free(&ii->recent);
+	im_pages_free(&ii->pages);
 }
 
 /* All that has changed is in ii->ranges then; ii->lock is held. */
 static void im_dirty_gather(struct im_inode *ii)
 {
+	im_pages_take(&ii->pages, &ii->ranges);
 	im_ranges_merge(&ii->ranges, &ii->recent);
 	im_ranges_clip(&ii->recent, 0);		/* keeps its memory */
 }
@@ -93,6 +96,13 @@ static void im_dirty_add(struct im_inode *ii, u64 off, u64 end)
 	if (ii->ranges.n < IM_MANY_RANGES) {
 		im_ranges_add(&ii->ranges, off, end);
 		return;
+	}
+	if (im_pages_fit(off, end)) {
+		if (im_pages_add(&ii->pages, off, end))
+			return;
+		im_dirty_gather(ii);
+		if (im_pages_add(&ii->pages, off, end))
+			return;
 	}
 	if (ii->recent.n == IM_RECENT_MAX)
 		im_dirty_gather(ii);

@@ -46,6 +46,7 @@
 #include <linux/intermezzo.h>
 #include "compat.h"
 #include "record.h"
+#include "pages.h"
 #include "ranges.h"
 
 struct im_journal;
@@ -128,6 +129,7 @@ struct im_inode {
 	struct im_ranges ranges;	/* changed since the last SYNC or CLOSE */
 	struct im_ranges recent;	/* the same, not in ranges yet; only if
 					 * these are many */
+	struct im_pages *pages;		/* likewise, whole pages */
 	u64 trunc;			/* least size since then; U64_MAX: not cut */
 	atomic_t inflight;		/* data changes begun and not ended; goes
 					 * up without the lock */

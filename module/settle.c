@@ -85,6 +85,7 @@ static void im_dirty_off(struct im_fs *fs, struct im_inode *ii)
 	ii->state = IM_DATA_CLEAN;
 	im_ranges_free(&ii->ranges);
 	im_ranges_free(&ii->recent);
+	im_pages_free(&ii->pages);
 	ii->trunc = U64_MAX;
 	spin_unlock_irqrestore(&ii->lock, flags);
 	list_del_init(&ii->data_list);
