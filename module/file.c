@@ -76,7 +76,7 @@ struct file *im_lower_open(struct file *file, int flags)
 		.dentry = im_lower_dentry(inode),
 	};
 
-	return im_compat_open(&file->f_path, &lower,
+	return im_compat_open(file, &lower,
 			      (flags & IM_OPEN_FLAGS) | O_NOATIME,
 			      file->f_cred);
 }
@@ -169,6 +169,7 @@ static struct im_aio *im_aio_get(struct kiocb *orig, struct file *lower)
 		return NULL;
 	aio->orig = orig;
 	kiocb_clone(&aio->iocb, orig, get_file(lower));
+	aio->iocb.ki_flags &= ~IOCB_DIO_CALLER_COMP;
 	refcount_set(&aio->ref, 2);
 	return aio;
 }
@@ -199,7 +200,7 @@ static ssize_t im_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		struct kiocb kiocb;
 
 		kiocb_clone(&kiocb, iocb, lower);
-		ret = call_read_iter(lower, &kiocb, to);
+		ret = lower->f_op->read_iter(&kiocb, to);
 		iocb->ki_pos = kiocb.ki_pos;
 	} else {
 		struct im_aio *aio = im_aio_get(iocb, lower);
@@ -207,7 +208,7 @@ static ssize_t im_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		if (!aio)
 			return -ENOMEM;
 		aio->iocb.ki_complete = im_aio_read_done;
-		ret = call_read_iter(lower, &aio->iocb, to);
+		ret = lower->f_op->read_iter(&aio->iocb, to);
 		if (ret != -EIOCBQUEUED) {
 			iocb->ki_pos = aio->iocb.ki_pos;
 			im_aio_put(aio);
@@ -299,7 +300,7 @@ static ssize_t im_write_aio(struct kiocb *iocb, struct iov_iter *from,
 	aio->count = iov_iter_count(from);
 	aio->iocb.ki_complete = im_aio_write_done;
 	__sb_writers_release(lsb, SB_FREEZE_WRITE);
-	ret = call_write_iter(lower, &aio->iocb, from);
+	ret = lower->f_op->write_iter(&aio->iocb, from);
 	if (ret != -EIOCBQUEUED) {
 		__sb_writers_acquired(lsb, SB_FREEZE_WRITE);
 		im_write_end(inode, &aio->iocb, pos, aio->count, ret);
@@ -391,7 +392,7 @@ static ssize_t im_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		goto unlock;
 	}
 	kiocb_clone(&kiocb, iocb, lower);
-	ret = call_write_iter(lower, &kiocb, from);
+	ret = lower->f_op->write_iter(&kiocb, from);
 	im_write_end(inode, &kiocb, pos, count, ret);
 	iocb->ki_pos = kiocb.ki_pos;
 end_write:

@@ -29,7 +29,7 @@ int im_init_inode_cache(void)
 {
 	im_inode_cache = kmem_cache_create("intermezzo_inode",
 					   sizeof(struct im_inode), 0,
-					   SLAB_RECLAIM_ACCOUNT | SLAB_MEM_SPREAD |
+					   SLAB_RECLAIM_ACCOUNT |
 					   SLAB_ACCOUNT, im_inode_once);
 	return im_inode_cache ? 0 : -ENOMEM;
 }
@@ -90,9 +90,9 @@ void im_copy_size(struct inode *inode)
 {
 	struct inode *lower = im_lower_inode(inode);
 
-	inode->i_atime = lower->i_atime;
-	inode->i_mtime = lower->i_mtime;
-	inode->i_ctime = lower->i_ctime;
+	inode_set_atime_to_ts(inode, inode_get_atime(lower));
+	inode_set_mtime_to_ts(inode, inode_get_mtime(lower));
+	inode_set_ctime_to_ts(inode, inode_get_ctime(lower));
 	fsstack_copy_inode_size(inode, lower);
 }
 
@@ -154,7 +154,7 @@ struct inode *im_iget_new(struct inode *new, struct dentry *lower)
 			      im_inode_test, im_inode_set, lower);
 	if (inode != new)
 		iput(new);
-	if (inode->i_state & I_NEW) {
+	if (inode_state_read_once(inode) & I_NEW) {
 		im_fill_inode(inode);
 		unlock_new_inode(inode);
 	}
@@ -169,7 +169,7 @@ struct inode *im_iget(struct super_block *sb, struct dentry *lower)
 			     im_inode_set, lower);
 	if (!inode)
 		return ERR_PTR(-ENOMEM);
-	if (inode->i_state & I_NEW) {
+	if (inode_state_read_once(inode) & I_NEW) {
 		im_fill_inode(inode);
 		unlock_new_inode(inode);
 	}
@@ -240,7 +240,7 @@ static void im_setattr_intent(struct im_rec *rec, const struct inode *lower,
 	umode_t mode = lower->i_mode;
 	kuid_t uid = lower->i_uid;
 	kgid_t gid = lower->i_gid;
-	struct timespec64 mtime = lower->i_mtime;
+	struct timespec64 mtime = inode_get_mtime(lower);
 
 	if (ia->ia_valid & ATTR_MODE)
 		mode = (mode & S_IFMT) | (ia->ia_mode & S_IALLUGO);
@@ -427,7 +427,7 @@ const struct inode_operations im_file_iops = {
 	.setattr	= im_setattr,
 	.getattr	= im_getattr,
 	.listxattr	= im_listxattr,
-	.get_acl	= im_get_acl,
+	IM_ACL_IOPS(im_get_acl, im_set_acl),
 	.fileattr_get	= im_fileattr_get,
 	.fileattr_set	= im_fileattr_set,
 	.fiemap		= im_fiemap,
@@ -444,7 +444,7 @@ const struct inode_operations im_special_iops = {
 	.setattr	= im_setattr,
 	.getattr	= im_getattr,
 	.listxattr	= im_listxattr,
-	.get_acl	= im_get_acl,
+	IM_ACL_IOPS(im_get_acl, im_set_acl),
 };
 
 const struct inode_operations im_dir_iops = {
@@ -461,7 +461,7 @@ const struct inode_operations im_dir_iops = {
 	.setattr	= im_setattr,
 	.getattr	= im_getattr,
 	.listxattr	= im_listxattr,
-	.get_acl	= im_get_acl,
+	IM_ACL_IOPS(im_get_acl, im_set_acl),
 	.fileattr_get	= im_fileattr_get,
 	.fileattr_set	= im_fileattr_set,
 };

@@ -75,8 +75,8 @@ struct file *im_do_tmpfile(struct im_fs *fs, struct dentry *dir, umode_t mode,
 			   int flags)
 {
 	struct path path = { .mnt = fs->lower.mnt, .dentry = dir };
-	struct file *file = vfs_tmpfile_open(IM_NOP_IDMAP, &path, mode, flags,
-					     current_cred());
+	struct file *file = im_compat_tmpfile_open(&path, mode, flags,
+						   current_cred());
 
 	pr_debug("im: tmpfile %pd2 0%o = %d\n", dir, mode,
 		 PTR_ERR_OR_ZERO(file));

@@ -22,11 +22,8 @@ static inline int im_do_create(struct dentry *dir, struct dentry *dentry,
 static inline int im_do_mkdir(struct dentry *dir, struct dentry **dentry,
 			      umode_t mode)
 {
-	struct dentry *new = im_compat_mkdir(dir, *dentry, mode);
-	int err = PTR_ERR_OR_ZERO(new);
+	int err = im_compat_mkdir(dir, dentry, mode);
 
-	if (!err)
-		*dentry = new;
 	pr_debug("im: mkdir %pd2 0%o = %d\n", *dentry, mode, err);
 	return err;
 }
@@ -98,8 +95,7 @@ static inline int im_do_setxattr_locked(struct dentry *dentry, const char *name,
 					const void *value, size_t size,
 					int flags)
 {
-	int err = __vfs_setxattr_locked(IM_NOP_IDMAP, dentry, name, value, size,
-					flags, NULL);
+	int err = im_compat_setxattr_locked(dentry, name, value, size, flags);
 
 	pr_debug("im: setxattr %pd2 %s %zu = %d\n", dentry, name, size, err);
 	return err;
@@ -108,7 +104,7 @@ static inline int im_do_setxattr_locked(struct dentry *dentry, const char *name,
 static inline int im_do_removexattr_locked(struct dentry *dentry,
 					   const char *name)
 {
-	int err = __vfs_removexattr_locked(IM_NOP_IDMAP, dentry, name, NULL);
+	int err = im_compat_removexattr_locked(dentry, name);
 
 	pr_debug("im: removexattr %pd2 %s = %d\n", dentry, name, err);
 	return err;

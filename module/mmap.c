@@ -131,19 +131,19 @@ unlock:
  */
 static vm_fault_t im_vm_dirty_page(struct vm_fault *vmf, vm_fault_t ret)
 {
-	struct page *page = vmf->page;
+	struct folio *folio = page_folio(vmf->page);
 
 	if (ret & (VM_FAULT_ERROR | VM_FAULT_NOPAGE))
 		return ret;
 	if (!(ret & VM_FAULT_LOCKED)) {
-		lock_page(page);
-		if (!page->mapping) {
-			unlock_page(page);
+		folio_lock(folio);
+		if (!folio->mapping) {
+			folio_unlock(folio);
 			return VM_FAULT_NOPAGE;	/* cut off; fault again */
 		}
 		ret |= VM_FAULT_LOCKED;
 	}
-	set_page_dirty(page);
+	folio_mark_dirty(folio);
 	return ret;
 }
 
@@ -238,11 +238,7 @@ void im_mmap_exit(void)
 
 static int im_mmap_lower(struct file *lower, struct vm_area_struct *vma)
 {
-	if (!lower->f_op->mmap)
-		return -ENODEV;
-	/* On failure the caller drops what vm_file is then. */
-	vma_set_file(vma, lower);
-	return call_mmap(lower, vma);
+	return im_compat_can_mmap(lower) ? im_compat_mmap(lower, vma) : -ENODEV;
 }
 
 int im_mmap(struct file *file, struct vm_area_struct *vma)

@@ -153,15 +153,15 @@ int im_create(im_idmap *idmap, struct inode *dir, struct dentry *dentry,
 	return im_make(dir, dentry, &m);
 }
 
-int im_mkdir(im_idmap *idmap, struct inode *dir, struct dentry *dentry,
-	     umode_t mode)
+im_mkdir_ret im_mkdir(im_idmap *idmap, struct inode *dir, struct dentry *dentry,
+		      umode_t mode)
 {
 	struct im_make m = {
 		.op = IM_OP_MKDIR,
 		.mode = (mode & ~S_IFMT) | S_IFDIR,
 	};
 
-	return im_make(dir, dentry, &m);
+	return IM_MKDIR_RET(im_make(dir, dentry, &m));
 }
 
 int im_mknod(im_idmap *idmap, struct inode *dir, struct dentry *dentry,

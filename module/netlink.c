@@ -162,7 +162,7 @@ static int im_genl_dump(struct sk_buff *skb, struct netlink_callback *cb)
 		NL_SET_ERR_MSG(cb->extack, "needs CAP_SYS_ADMIN");
 		return -EPERM;
 	}
-	if (genl_dumpit_info(cb)->attrs[IM_A_NAME]) {
+	if (im_compat_dump_attrs(cb)[IM_A_NAME]) {
 		NL_SET_ERR_MSG(cb->extack, "a dump is of all filesets: no IM_A_NAME");
 		return -EINVAL;
 	}

@@ -57,6 +57,14 @@ static void im_op_put_time(s64 sec, u32 ns, __le64 *rsec, __le32 *rns)
 	*rns = cpu_to_le32(ns);
 }
 
+static void im_op_put_mtime(const struct inode *inode, __le64 *rsec,
+			    __le32 *rns)
+{
+	struct timespec64 ts = inode_get_mtime(inode);
+
+	im_op_put_time(ts.tv_sec, ts.tv_nsec, rsec, rns);
+}
+
 int im_op_intent(struct im_op *op)
 {
 	struct im_rec *rec = &op->rec;
@@ -143,18 +151,15 @@ void im_op_take_attrs(struct im_op *op)
 					MINOR(inode->i_rdev));
 		if (S_ISREG(inode->i_mode))
 			rec->size = cpu_to_le64(i_size_read(inode));
-		im_op_put_time(inode->i_mtime.tv_sec, inode->i_mtime.tv_nsec,
-			       &rec->mtime, &rec->mtime_ns);
+		im_op_put_mtime(inode, &rec->mtime, &rec->mtime_ns);
 	}
 	if (op->dirs[0]) {
 		inode = d_inode(op->dirs[0]);
-		im_op_put_time(inode->i_mtime.tv_sec, inode->i_mtime.tv_nsec,
-			       &rec->dir_mtime, &rec->dir_mtime_ns);
+		im_op_put_mtime(inode, &rec->dir_mtime, &rec->dir_mtime_ns);
 	}
 	if (op->dirs[1]) {
 		inode = d_inode(op->dirs[1]);
-		im_op_put_time(inode->i_mtime.tv_sec, inode->i_mtime.tv_nsec,
-			       &rec->dir2_mtime, &rec->dir2_mtime_ns);
+		im_op_put_mtime(inode, &rec->dir2_mtime, &rec->dir2_mtime_ns);
 	}
 }
 

@@ -21,7 +21,7 @@ static int im_dir_open(struct inode *inode, struct file *file)
 	struct path path;
 
 	im_dir_path(inode, &path);
-	lower = im_compat_open(&file->f_path, &path, O_RDONLY | O_DIRECTORY |
+	lower = im_compat_open(file, &path, O_RDONLY | O_DIRECTORY |
 			       O_LARGEFILE | O_NOATIME, file->f_cred);
 	if (IS_ERR(lower))
 		return PTR_ERR(lower);
@@ -83,6 +83,7 @@ static int im_iterate_root(struct file *lower, struct dir_context *ctx, u64 ino)
 	};
 	int err;
 
+	im_compat_dir_context(&root.ctx, ctx);
 	/*
 	 * A round that shows nothing is the end of the directory to the
 	 * caller: go on if it was only the hidden entry.
@@ -133,6 +134,7 @@ static int im_dir_fsync(struct file *file, loff_t start, loff_t end,
 
 static long im_dir_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
+	struct file *lower = im_lower_file(file);
 	long ret = im_ioctl(file, cmd, arg);
 
 	if (ret != -ENOIOCTLCMD)
@@ -142,7 +144,10 @@ static long im_dir_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case FITRIM:
 	case FS_IOC_GETVERSION:
 	case FS_IOC_GETFSLABEL:
-		return vfs_ioctl(im_lower_file(file), cmd, arg);
+		if (!lower->f_op->unlocked_ioctl)
+			break;
+		ret = lower->f_op->unlocked_ioctl(lower, cmd, arg);
+		return ret == -ENOIOCTLCMD ? -ENOTTY : ret;
 	}
 	return -ENOTTY;
 }

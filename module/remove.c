@@ -169,7 +169,7 @@ int im_rename(im_idmap *idmap, struct inode *old_dir, struct dentry *old,
 	if (err)
 		return err;
 
-	trap = lock_rename(lower_old_dir, lower_new_dir);
+	trap = im_compat_lock_rename(lower_old_dir, lower_new_dir);
 	lower_old = im_lower_of(lower_old_dir, old);
 	err = PTR_ERR_OR_ZERO(lower_old);
 	if (err)
@@ -205,7 +205,7 @@ int im_rename(im_idmap *idmap, struct inode *old_dir, struct dentry *old,
 	op.dirs[0] = lower_old_dir;
 	op.dirs[1] = lower_new_dir;
 	err = im_op_finish(&op, err);
-	unlock_rename(lower_old_dir, lower_new_dir);
+	im_compat_unlock_rename(lower_old_dir, lower_new_dir);
 	dput(lower_new);
 	dput(lower_old);
 
@@ -229,7 +229,7 @@ err_new:
 err_old:
 	dput(lower_old);
 err_unlock:
-	unlock_rename(lower_old_dir, lower_new_dir);
+	im_compat_unlock_rename(lower_old_dir, lower_new_dir);
 	im_op_cancel(&op);
 	if (err == -ESTALE) {
 		d_drop(old);

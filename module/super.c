@@ -322,7 +322,6 @@ const struct super_operations im_super_ops = {
 	.destroy_inode	= im_destroy_inode,
 	.free_inode	= im_free_inode,
 	.evict_inode	= im_evict_inode,
-	.drop_inode	= generic_drop_inode,
 	.sync_fs	= im_sync_fs,
 	.freeze_fs	= im_freeze_fs,
 	.unfreeze_fs	= im_unfreeze_fs,

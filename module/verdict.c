@@ -115,11 +115,13 @@ static bool im_attrs_equal(struct im_scene *s)
 {
 	const struct im_rec *rec = &s->op->rec;
 	u32 valid = le32_to_cpu(rec->valid);
+	struct timespec64 mtime;
 	struct inode *inode;
 
 	if (!s->fid)
 		return false;
 	inode = d_inode(s->fid);
+	mtime = inode_get_mtime(inode);
 	if ((valid & IM_AV_MODE) &&
 	    (inode->i_mode & 07777) != (le32_to_cpu(rec->mode) & 07777))
 		return false;
@@ -128,17 +130,8 @@ static bool im_attrs_equal(struct im_scene *s)
 	if ((valid & IM_AV_GID) && i_gid_read(inode) != le32_to_cpu(rec->gid))
 		return false;
 	return !(valid & IM_AV_MTIME) ||
-	       (inode->i_mtime.tv_sec == (s64)le64_to_cpu(rec->mtime) &&
-		inode->i_mtime.tv_nsec == le32_to_cpu(rec->mtime_ns));
-}
-
-static int im_acl_type(const char *name)
-{
-	if (!strcmp(name, XATTR_NAME_POSIX_ACL_ACCESS))
-		return ACL_TYPE_ACCESS;
-	if (!strcmp(name, XATTR_NAME_POSIX_ACL_DEFAULT))
-		return ACL_TYPE_DEFAULT;
-	return -1;
+	       (mtime.tv_sec == (s64)le64_to_cpu(rec->mtime) &&
+		mtime.tv_nsec == le32_to_cpu(rec->mtime_ns));
 }
 
 static bool im_acl_same(const struct posix_acl *a, const struct posix_acl *b)

@@ -10,8 +10,8 @@ struct dentry *im_lookup(struct inode *dir, struct dentry *dentry,
 			 unsigned int flags);
 int im_create(im_idmap *idmap, struct inode *dir, struct dentry *dentry,
 	      umode_t mode, bool excl);
-int im_mkdir(im_idmap *idmap, struct inode *dir, struct dentry *dentry,
-	     umode_t mode);
+im_mkdir_ret im_mkdir(im_idmap *idmap, struct inode *dir, struct dentry *dentry,
+		      umode_t mode);
 int im_mknod(im_idmap *idmap, struct inode *dir, struct dentry *dentry,
 	     umode_t mode, dev_t rdev);
 int im_symlink(im_idmap *idmap, struct inode *dir, struct dentry *dentry,
@@ -33,6 +33,8 @@ struct dentry *im_lower_of(struct dentry *lower_dir, struct dentry *dentry);
 
 /* xattr.c */
 ssize_t im_listxattr(struct dentry *dentry, char *list, size_t size);
+int im_set_acl(im_idmap *idmap, struct dentry *dentry, struct posix_acl *acl,
+	       int type);
 
 /* inode.c */
 /* The upper inode if there is one in memory, referenced; or NULL. */

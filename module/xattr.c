@@ -70,16 +70,15 @@ static int im_xattr_check(struct dentry *lower, const char *name,
 {
 	ssize_t ret;
 
+	/* An ACL that is not there may be removed; flags do not count. */
+	if (im_acl_type(name) >= 0)
+		return 0;
 	if (value && !(flags & (XATTR_CREATE | XATTR_REPLACE)))
 		return 0;
 	ret = vfs_getxattr(IM_NOP_IDMAP, lower, name, NULL, 0);
 	if (ret >= 0)
 		return value && (flags & XATTR_CREATE) ? -EEXIST : 0;
 	if (ret == -ENODATA && value && (flags & XATTR_CREATE))
-		return 0;
-	/* An ACL that is not there may be removed. */
-	if (ret == -ENODATA && !value &&
-	    !strncmp(name, XATTR_SYSTEM_PREFIX, XATTR_SYSTEM_PREFIX_LEN))
 		return 0;
 	return ret;
 }
@@ -138,6 +137,27 @@ static int im_xattr_set(const struct xattr_handler *handler, im_idmap *idmap,
 
 err_cancel:
 	im_op_cancel(&op);
+	return err;
+}
+
+/* The ACL becomes what it is in records and on 6.1: an extended attribute. */
+int im_set_acl(im_idmap *idmap, struct dentry *dentry, struct posix_acl *acl,
+	       int type)
+{
+	const char *name = type == ACL_TYPE_ACCESS ?
+		XATTR_NAME_POSIX_ACL_ACCESS : XATTR_NAME_POSIX_ACL_DEFAULT;
+	void *value = NULL;
+	size_t size = 0;
+	int err;
+
+	if (acl) {
+		value = im_compat_acl_to_xattr(acl, &size);
+		if (!value)
+			return -ENOMEM;
+	}
+	err = im_xattr_set(NULL, idmap, dentry, d_inode(dentry), name, value,
+			   size, 0);
+	kfree(value);
 	return err;
 }
 
