@@ -26,6 +26,9 @@ vm_die() {
 vm_usage_disks='	--disk SIZE|IMAGE  a virtio disk (vda, vdb, ...); SIZE as 256M
 	--mem MB           memory (1024)        --smp N   processors (2)
 	--kernel VERSION   kernel of /boot to boot (newest 6.1 with headers)
+	--kernel DIR       kernel that tests/kernels/fetch has put there, with
+	                   the module built for it; also by IM_KERNEL=DIR in the
+	                   environment, for all machines
 	--modules DIR      modules of that kernel, if not in /lib/modules
 	--link NAME.END    network card on the wire NAME, END 0 or 1; address
 	                   10.77.0.1 or .2, or as given: NAME.END=ADDR/LEN
@@ -70,12 +73,31 @@ vm_options() {
 		shift
 	done
 	VM_REST=("$@")
+	VM_IMAGE= VM_KO=
+	[ -n "$VM_KERNEL" ] || VM_KERNEL=${IM_KERNEL:-}
+	case $VM_KERNEL in */*) vm_kernel_dir "$VM_KERNEL" ;; esac
 	[ -n "$VM_KERNEL" ] || VM_KERNEL=$(vm_default_kernel)
 	[ -n "$VM_KERNEL" ] ||
 		vm_die "no 6.1 kernel with its headers installed: make deps"
-	[ -r "/boot/vmlinuz-$VM_KERNEL" ] ||
-		vm_die "cannot read /boot/vmlinuz-$VM_KERNEL: install linux-image-$VM_KERNEL"
+	[ -n "$VM_IMAGE" ] || VM_IMAGE=/boot/vmlinuz-$VM_KERNEL
+	[ -r "$VM_IMAGE" ] ||
+		vm_die "cannot read $VM_IMAGE: install linux-image-$VM_KERNEL"
 	[ -n "$VM_MODULES" ] || VM_MODULES=/lib/modules/$VM_KERNEL
+}
+
+# A kernel of tests/kernels: see lib.bash there.
+vm_kernel_dir() {
+	local dir
+	dir=$(readlink -f "$1") && VM_KERNEL=$(cat "$dir/release") ||
+		vm_die "no kernel in $1: tests/kernels/fetch"
+	case $dir in
+	"$VM_TOP"/*) ;;
+	*) vm_die "a machine does not see $dir, which is outside of $VM_TOP" ;;
+	esac
+	VM_IMAGE=$dir/boot/vmlinuz-$VM_KERNEL
+	VM_MODULES=$(readlink -f "$dir/lib")/modules/$VM_KERNEL
+	VM_KO=$dir/intermezzo.ko
+	[ -r "$VM_KO" ] || vm_die "no module in $dir: tests/kernels/build"
 }
 
 vm_default_kernel() {
@@ -108,6 +130,12 @@ vm_build_channel() {
 		-o "$1" "$VM_TOP/tests/vm/channel.c"
 }
 
+# What modprobe puts lib/modules behind; /usr/lib is not known to all.
+vm_module_root() {
+	local root=${VM_MODULES%/lib/modules/*}
+	echo "${root%/usr}/"
+}
+
 # busybox, the modules that lead to the root, in loading order, and init
 vm_build_initramfs() {
 	local dir mod path n=100
@@ -120,7 +148,7 @@ vm_build_initramfs() {
 	: >"$dir/initramfs"
 	for mod in virtio_pci 9pnet_virtio 9p overlay virtio_console \
 		virtio_blk virtio_net; do
-		modprobe -d "${VM_MODULES%/lib/modules/*}/" -S "$VM_KERNEL" \
+		modprobe -d "$(vm_module_root)" -S "$VM_KERNEL" \
 			--show-depends "$mod" || return 1
 	done | while read -r _ path _; do
 		[ -e "$path" ] || continue
@@ -139,7 +167,7 @@ vm_build_initramfs() {
 # The kernel unpacked: xz in the guest takes half of the boot when emulated.
 # Offsets are those of the x86 boot protocol. Falls back to the image itself.
 vm_build_kernel() {
-	local image=/boot/vmlinuz-$VM_KERNEL sects off len tool
+	local image=$VM_IMAGE sects off len tool
 	sects=$(od -An -tu1 -j 497 -N 1 "$image")
 	off=$(od -An -tu4 -j 584 -N 4 "$image")
 	len=$(od -An -tu4 -j 588 -N 4 "$image")
@@ -173,7 +201,7 @@ vm_prepare() {
 	vm_make "$VM_STATE/initramfs-$VM_KERNEL" \
 		"$VM_TOP/tests/vm/init $VM_TOP/tests/vm/lib.bash $VM_MODULES/modules.dep" \
 		vm_build_initramfs
-	vm_make "$VM_STATE/kernel-$VM_KERNEL" "/boot/vmlinuz-$VM_KERNEL" \
+	vm_make "$VM_STATE/kernel-$VM_KERNEL" "$VM_IMAGE" \
 		vm_build_kernel
 	vm_make "$VM_STATE/accel" "" vm_probe_accel
 }
@@ -271,7 +299,7 @@ vm_boot() {
 			-display none -no-reboot -pidfile pid \
 			-kernel "$VM_STATE/kernel-$VM_KERNEL" \
 			-initrd "$VM_STATE/initramfs-$VM_KERNEL" \
-			-append "console=ttyS0 loglevel=5 mitigations=off no_timer_check tsc=reliable random.trust_cpu=on panic_on_warn=1 oops=panic $debug panic=-1 hung_task_panic=1 VM_TOP=$VM_TOP VM_NAME=$VM_NAME VM_PORTS=$VM_PORTS VM_ADDRS=$links VM_MODDIR=$VM_MODULES$env$VM_APPEND" \
+			-append "console=ttyS0 loglevel=5 mitigations=off no_timer_check tsc=reliable random.trust_cpu=on panic_on_warn=1 oops=panic $debug panic=-1 hung_task_panic=1 VM_TOP=$VM_TOP VM_NAME=$VM_NAME VM_PORTS=$VM_PORTS VM_ADDRS=$links VM_MODDIR=$VM_MODULES${VM_KO:+ IM_MODULE=$VM_KO}$env$VM_APPEND" \
 			"${args[@]}" </dev/null >qemu.log 2>&1
 	) 2>/dev/null &
 	VM_QEMU=$!
