@@ -51,8 +51,8 @@ vm_tests := $(sort $(wildcard tests/vm/[0-9]*-*))
 vm_tests := $(filter %-crash %-random,$(vm_tests)) \
 	    $(filter-out %-crash %-random,$(vm_tests))
 
-.PHONY: all module tools tests deps check check-unit check-fuzz check-vm fuzz \
-	demo bench install uninstall clean help
+.PHONY: all module tools tests deps kernels check check-unit check-fuzz check-vm \
+	check-kernels fuzz demo bench install uninstall clean help
 .DELETE_ON_ERROR:
 
 all: tools module tests
@@ -65,6 +65,8 @@ help:
 	@echo 'check        deps, build with -Werror, and all tests, as .ci/run'
 	@echo 'check-unit   unit tests under ASan and UBSan'
 	@echo 'check-vm     tests in virtual machines; TESTS="tests/vm/..." for some'
+	@echo 'kernels      fetch KERNELS="$(KERNELS)" and build the module for them'
+	@echo 'check-kernels  the module on KERNELS: build, DKMS, all VM tests on each'
 	@echo 'fuzz         parsers on random input; FUZZ_SECONDS=60 each'
 	@echo 'demo         two machines, a tree replicated; ARGS=--shell'
 	@echo 'bench        the figures of doc/performance.md'
@@ -140,7 +142,7 @@ module:
 		module common include dkms.conf $(MODSRC)/
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(MODSRC)/module \
 		CONFIG_DEBUG_INFO_BTF_MODULES= \
-		$(if $(WERROR),KCFLAGS=-Werror) modules
+		$(if $(WERROR),W=1 KCFLAGS=-Werror) modules
 	@cmp -s $(MODSRC)/module/intermezzo.ko $(BUILD)/module/intermezzo.ko || \
 		cp $(MODSRC)/module/intermezzo.ko $(BUILD)/module/intermezzo.ko
 else
@@ -160,11 +162,29 @@ deps:
 	apt-get update -q && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -q -y --no-install-recommends $$missing
 
+# Debian's stock kernels that the module is for. Those of check are the ones
+# that this machine does not have anyhow.
+KERNELS ?= 6.1 6.12 7.2
+CHECK_KERNELS := 6.12 7.2
+
+kernels:
+	tests/kernels/fetch $(KERNELS)
+	tests/kernels/build $(KERNELS)
+
+check-kernels:
+	$(MAKE) deps
+	$(MAKE) -j$$(nproc) WERROR=1 tools tests
+	$(MAKE) kernels
+	tests/kernels/dkms $(KERNELS)
+	tests/kernels/test $(KERNELS) -- $(or $(TESTS),$(filter-out \
+		$(wildcard tests/vm/*-kernel-*),$(vm_tests)))
+
 # deps first: which libraries exist is found out when make reads this file
 check:
 	$(MAKE) deps
 	$(MAKE) -j$$(nproc) WERROR=1 all check-build-units
 	$(MAKE) check-fuzz FUZZ_SECONDS=10
+	$(MAKE) kernels KERNELS="$(CHECK_KERNELS)"
 	tests/vm/prepare
 	prove --timer -j 2 --state=save --statefile=$(BUILD)/prove $(units) $(vm_tests) || \
 		{ echo 'once more, alone: what failed'; \
