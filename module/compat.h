@@ -21,6 +21,10 @@
 #ifdef IM_HAVE_BACKING_FILE
 #include <linux/backing-file.h>
 #endif
+/* Leases and locks were in fs.h before. */
+#if __has_include(<linux/filelock.h>)
+#include <linux/filelock.h>
+#endif
 
 /* Types ------------------------------------------------------------------ */
 

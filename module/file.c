@@ -608,4 +608,5 @@ const struct file_operations im_file_fops = {
 	.fadvise		= im_fadvise,
 	.unlocked_ioctl		= im_file_ioctl,
 	.compat_ioctl		= compat_ptr_ioctl,
+	.setlease		= generic_setlease,
 };

@@ -161,4 +161,5 @@ const struct file_operations im_dir_fops = {
 	.fsync		= im_dir_fsync,
 	.unlocked_ioctl	= im_dir_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
+	.setlease	= generic_setlease,
 };
