@@ -445,7 +445,13 @@ static inline struct file *im_compat_open(const struct file *user,
 #elif defined(IM_HAVE_BACKING_FILE)
 	return backing_file_open(user, flags | __FMODE_NONOTIFY, lower, cred);
 #else
-	return open_with_fake_path(&user->f_path, flags | __FMODE_NONOTIFY,
+	/* An overlay opens its upper's inode under a dentry of its own. */
+	struct path path = {
+		.mnt = user->f_path.mnt,
+		.dentry = file_dentry(user),
+	};
+
+	return open_with_fake_path(&path, flags | __FMODE_NONOTIFY,
 				   d_inode(lower->dentry), cred);
 #endif
 }
