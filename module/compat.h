@@ -506,6 +506,38 @@ static inline void im_compat_dir_context(struct dir_context *ctx,
 #endif
 }
 
+/* Times ------------------------------------------------------------------ */
+
+/*
+ * Defines the method update_time, which says what is to be set in its own way
+ * on each kernel: fn(inode, atime alone), which may sleep.
+ */
+#if defined(IM_HAVE_UPDATE_TIME_TYPE)
+#define IM_COMPAT_UPDATE_TIME(name, fn)					\
+static int name(struct inode *inode, enum fs_update_time type,		\
+		unsigned int flags)					\
+{									\
+	if (flags & IOCB_NOWAIT)					\
+		return -EAGAIN;						\
+	fn(inode, type == FS_UPD_ATIME);				\
+	return 0;							\
+}
+#elif defined(IM_HAVE_UPDATE_TIME_FLAGS)
+#define IM_COMPAT_UPDATE_TIME(name, fn)					\
+static int name(struct inode *inode, int flags)				\
+{									\
+	fn(inode, flags == S_ATIME);					\
+	return 0;							\
+}
+#else
+#define IM_COMPAT_UPDATE_TIME(name, fn)					\
+static int name(struct inode *inode, struct timespec64 *now, int flags)	\
+{									\
+	fn(inode, flags == S_ATIME);					\
+	return 0;							\
+}
+#endif
+
 /* Superblocks ------------------------------------------------------------ */
 
 /*

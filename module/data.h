@@ -23,6 +23,7 @@ void im_dirty_kick(struct im_fs *fs);	/* sync_work within a period */
 
 /* file.c: a file of the lower inode, with the upper's path for all to see. */
 struct file *im_lower_open(struct file *file, int flags);
+void im_accessed(struct file *file);
 
 static inline struct super_block *im_lower_sb(struct im_fs *fs)
 {

@@ -136,18 +136,20 @@ static struct file *im_lower_flags(struct file *file)
 
 /*
  * The upper's inodes are S_NOATIME, and through the lower file the VFS would
- * only meet these: the time is kept by the lower inode, as its mount says.
+ * only meet these: the time is kept by the lower inode, as its mount says, and
+ * as this mount says.
  */
-static void im_accessed(struct file *file)
+void im_accessed(struct file *file)
 {
 	struct inode *inode = file_inode(file);
+	struct vfsmount *mnt = file->f_path.mnt;
 	struct path lower = {
 		.mnt = IM_FS(inode->i_sb)->lower.mnt,
 		.dentry = im_lower_dentry(inode),
 	};
 
-	if (!(file->f_flags & O_NOATIME) &&
-	    !(file->f_path.mnt->mnt_flags & MNT_NOATIME))
+	if (!(file->f_flags & O_NOATIME) && !(mnt->mnt_flags & MNT_NOATIME) &&
+	    !__mnt_is_readonly(mnt))
 		touch_atime(&lower);
 }
 

@@ -125,15 +125,17 @@ static void im_fill_inode(struct inode *inode)
 	cache_no_acl(inode);
 	inode->i_acl = ACL_DONT_CACHE;
 	inode->i_default_acl = ACL_DONT_CACHE;
-	inode->i_flags |= S_NOATIME | S_NOCMTIME;
 	im_copy_attrs(inode);
 
+	/* Of files and directories their own methods keep the times. */
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
+		inode->i_flags |= S_NOATIME | S_NOCMTIME;
 		inode->i_op = &im_file_iops;
 		inode->i_fop = &im_file_fops;
 		break;
 	case S_IFDIR:
+		inode->i_flags |= S_NOATIME | S_NOCMTIME;
 		inode->i_op = &im_dir_iops;
 		inode->i_fop = &im_dir_fops;
 		break;
@@ -423,6 +425,38 @@ static const char *im_get_link(struct dentry *dentry, struct inode *inode,
 	return vfs_get_link(im_lower_dentry(inode), done);
 }
 
+/*
+ * Of symlinks and special files the VFS keeps the times, and does not come to
+ * a file of the lower: who follows a symlink, or reads and writes a fifo, is
+ * to leave them there. Not logged: what goes through a fifo is the machine's.
+ */
+static void im_touch(struct inode *inode, bool atime)
+{
+	struct im_fs *fs = IM_FS(inode->i_sb);
+	struct path lower = {
+		.mnt = fs->lower.mnt,
+		.dentry = im_lower_dentry(inode),
+	};
+	struct inode *linode = d_inode(lower.dentry);
+	struct iattr ia = { .ia_valid = ATTR_MTIME | ATTR_CTIME };
+	const struct cred *old;
+
+	if (atime) {
+		touch_atime(&lower);
+	} else if (!sb_rdonly(linode->i_sb) &&
+		   sb_start_write_trylock(linode->i_sb)) {
+		old = override_creds(fs->cred);
+		inode_lock(linode);
+		im_do_setattr(lower.dentry, &ia);
+		inode_unlock(linode);
+		revert_creds(old);
+		sb_end_write(linode->i_sb);
+	}
+	im_copy_size(inode);
+}
+
+IM_COMPAT_UPDATE_TIME(im_update_time, im_touch)
+
 const struct inode_operations im_file_iops = {
 	.setattr	= im_setattr,
 	.getattr	= im_getattr,
@@ -435,12 +469,14 @@ const struct inode_operations im_file_iops = {
 
 const struct inode_operations im_symlink_iops = {
 	.get_link	= im_get_link,
+	.update_time	= im_update_time,
 	.setattr	= im_setattr,
 	.getattr	= im_getattr,
 	.listxattr	= im_listxattr,
 };
 
 const struct inode_operations im_special_iops = {
+	.update_time	= im_update_time,
 	.setattr	= im_setattr,
 	.getattr	= im_getattr,
 	.listxattr	= im_listxattr,

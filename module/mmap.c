@@ -241,17 +241,13 @@ static int im_mmap_lower(struct file *lower, struct vm_area_struct *vma)
 	return im_compat_can_mmap(lower) ? im_compat_mmap(lower, vma) : -ENODEV;
 }
 
-int im_mmap(struct file *file, struct vm_area_struct *vma)
+static int im_mmap_writable(struct file *file, struct vm_area_struct *vma)
 {
 	struct inode *inode = file_inode(file);
 	const struct vm_operations_struct *ops;
 	const struct file_operations *fops;
 	struct file *lower;
 	int err;
-
-	if ((vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) !=
-	    (VM_SHARED | VM_MAYWRITE))
-		return im_mmap_lower(im_lower_file(file), vma);
 
 	err = im_dirty_allowed(IM_FS(inode->i_sb));
 	if (err)
@@ -284,5 +280,19 @@ int im_mmap(struct file *file, struct vm_area_struct *vma)
 	vma->vm_ops = ops;
 out:
 	fput(lower);	/* vm_file has its own reference */
+	return err;
+}
+
+int im_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	unsigned long writable = VM_SHARED | VM_MAYWRITE;
+	int err;
+
+	if ((vma->vm_flags & writable) == writable)
+		err = im_mmap_writable(file, vma);
+	else
+		err = im_mmap_lower(im_lower_file(file), vma);
+	if (!err)
+		im_accessed(file);
 	return err;
 }

@@ -32,10 +32,11 @@ static int im_dir_open(struct inode *inode, struct file *file)
 /* The time is kept by the lower inode; this mount's options count as well. */
 static void im_dir_accessed(struct file *file)
 {
+	struct vfsmount *mnt = file->f_path.mnt;
 	struct path path;
 
-	if ((file->f_flags & O_NOATIME) ||
-	    (file->f_path.mnt->mnt_flags & (MNT_NOATIME | MNT_NODIRATIME)))
+	if ((file->f_flags & O_NOATIME) || __mnt_is_readonly(mnt) ||
+	    (mnt->mnt_flags & (MNT_NOATIME | MNT_NODIRATIME)))
 		return;
 	im_dir_path(file_inode(file), &path);
 	touch_atime(&path);
