@@ -22,9 +22,13 @@ static int im_xattr_get(const struct xattr_handler *handler,
 {
 	if (im_xattr_own(name) && !im_tag_current(IM_FS(inode->i_sb)))
 		return -ENODATA;
-	/* Also called with an inode that has no dentry yet. */
-	return vfs_getxattr(IM_NOP_IDMAP, im_lower_dentry(inode), name, value,
-			    size);
+	/*
+	 * As it is on the disk: the VFS translates capabilities for the
+	 * caller's namespace, once. Also called with an inode that has no
+	 * dentry yet.
+	 */
+	return __vfs_getxattr(im_lower_dentry(inode), im_lower_inode(inode),
+			      name, value, size);
 }
 
 /*
@@ -75,7 +79,7 @@ static int im_xattr_check(struct dentry *lower, const char *name,
 		return 0;
 	if (value && !(flags & (XATTR_CREATE | XATTR_REPLACE)))
 		return 0;
-	ret = vfs_getxattr(IM_NOP_IDMAP, lower, name, NULL, 0);
+	ret = __vfs_getxattr(lower, d_inode(lower), name, NULL, 0);
 	if (ret >= 0)
 		return value && (flags & XATTR_CREATE) ? -EEXIST : 0;
 	if (ret == -ENODATA && value && (flags & XATTR_CREATE))
