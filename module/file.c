@@ -38,6 +38,8 @@
 #define IM_SETFL_FLAGS (O_APPEND | O_NONBLOCK | O_DIRECT)
 
 static struct kmem_cache *im_aio_cache;
+/* im_file_fops for a lower that cannot clone: the VFS refuses in its order. */
+static struct file_operations im_plain_fops __ro_after_init;
 
 /* An asynchronous request: the lower's in the place of the upper's. */
 struct im_aio {
@@ -48,8 +50,10 @@ struct im_aio {
 	size_t count;
 };
 
-int im_file_init(void)
+int __init im_file_init(void)
 {
+	im_plain_fops = im_file_fops;
+	im_plain_fops.remap_file_range = NULL;
 	im_aio_cache = kmem_cache_create("im_aio", sizeof(struct im_aio), 0, 0,
 					 NULL);
 	return im_aio_cache ? 0 : -ENOMEM;
@@ -507,8 +511,6 @@ static loff_t im_remap_file_range(struct file *in, loff_t pos_in,
 
 	if (in->f_op != file->f_op)
 		return -EXDEV;
-	if (!lower->f_op->remap_file_range)
-		return -EOPNOTSUPP;
 	ret = im_change_begin(file);
 	if (ret)
 		return ret;
@@ -612,3 +614,8 @@ const struct file_operations im_file_fops = {
 	.compat_ioctl		= compat_ptr_ioctl,
 	.setlease		= generic_setlease,
 };
+
+const struct file_operations *im_file_fops_of(const struct inode *lower)
+{
+	return lower->i_fop->remap_file_range ? &im_file_fops : &im_plain_fops;
+}

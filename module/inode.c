@@ -132,7 +132,7 @@ static void im_fill_inode(struct inode *inode)
 	case S_IFREG:
 		inode->i_flags |= S_NOATIME | S_NOCMTIME;
 		inode->i_op = &im_file_iops;
-		inode->i_fop = &im_file_fops;
+		inode->i_fop = im_file_fops_of(lower);
 		break;
 	case S_IFDIR:
 		inode->i_flags |= S_NOATIME | S_NOCMTIME;

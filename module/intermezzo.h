@@ -364,6 +364,7 @@ extern const struct inode_operations im_symlink_iops;
 extern const struct inode_operations im_special_iops;
 extern const struct file_operations im_dir_fops;
 extern const struct file_operations im_file_fops;
+const struct file_operations *im_file_fops_of(const struct inode *lower);
 extern const struct super_operations im_super_ops;
 extern const struct export_operations im_export_ops;
 extern const struct xattr_handler *im_xattr_handlers[];
