@@ -113,6 +113,16 @@ struct inode *im_cached_inode(struct super_block *sb, struct dentry *lower)
 			lower);
 }
 
+/* FIBMAP comes by the inode's own mapping, which has no pages. */
+static sector_t im_bmap(struct address_space *mapping, sector_t block)
+{
+	return bmap(im_lower_inode(mapping->host), &block) ? 0 : block;
+}
+
+static const struct address_space_operations im_aops = {
+	.bmap	= im_bmap,
+};
+
 static void im_fill_inode(struct inode *inode)
 {
 	const struct inode *lower = im_lower_inode(inode);
@@ -131,6 +141,8 @@ static void im_fill_inode(struct inode *inode)
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
 		inode->i_flags |= S_NOATIME | S_NOCMTIME;
+		if (lower->i_mapping->a_ops->bmap)
+			inode->i_data.a_ops = &im_aops;
 		inode->i_op = &im_file_iops;
 		inode->i_fop = im_file_fops_of(lower);
 		break;
