@@ -359,6 +359,8 @@ static ssize_t im_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	ssize_t ret;
 	loff_t pos;
 
+	if (nowait && !(iocb->ki_flags & IOCB_DIRECT))
+		return -EOPNOTSUPP;
 	if (!count)
 		return 0;
 	if ((iocb->ki_flags & IOCB_DIRECT) &&
@@ -368,6 +370,12 @@ static ssize_t im_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		return -EAGAIN;
 	if (!im_write_lock(inode, shared, nowait))
 		return -EAGAIN;
+
+	/* The lower does this too, but what fails must take no set-id bits. */
+	ret = generic_write_checks(iocb, from);
+	if (ret <= 0)
+		goto unlock;
+	count = ret;
 
 	if (!IS_NOSEC(inode)) {		/* then it is not shared either */
 		ret = file_remove_privs(file);
