@@ -587,20 +587,13 @@ static int im_fadvise(struct file *file, loff_t off, loff_t len, int advice)
 }
 
 /*
- * Attributes, FIEMAP, FICLONE and preallocation come by way of the VFS. The
- * lower's own commands could change data behind our back: none is passed on.
+ * Attributes, FIEMAP, FICLONE and preallocation come by way of the VFS. Most
+ * of the lower's own commands could change data behind our back.
  */
 static long im_file_ioctl(struct file *file, unsigned int cmd,
 			  unsigned long arg)
 {
-	switch (cmd) {
-	case FS_IOC_GETVERSION:
-	case FS_IOC32_GETVERSION:
-		return put_user(file_inode(file)->i_generation,
-				(int __user *)arg);
-	default:
-		return -ENOTTY;
-	}
+	return im_lower_ioctl(file, cmd, arg);
 }
 
 const struct file_operations im_file_fops = {

@@ -265,6 +265,8 @@ struct im_tag {
 
 /* -ENOIOCTLCMD if cmd is not one of ours. */
 long im_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+/* The lower's own commands, of these what changes nothing that is logged. */
+long im_lower_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 int im_netlink_init(void);
 void im_netlink_exit(void);

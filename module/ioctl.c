@@ -79,3 +79,21 @@ long im_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return im_ioctl_kml(fs, &root, p);
 	return im_ioctl_replay(fs, &root, p);
 }
+
+/* As XFS, ext4 and f2fs have it. */
+#define IM_IOC_SHUTDOWN _IOR('X', 125, __u32)
+
+long im_lower_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	if (cmd == FS_IOC32_GETVERSION)
+		cmd = FS_IOC_GETVERSION;
+	switch (cmd) {
+	case FITRIM:
+	case FS_IOC_GETVERSION:
+	case FS_IOC_GETFSLABEL:
+	case IM_IOC_SHUTDOWN:
+		return vfs_ioctl(im_lower_file(file), cmd, arg);
+	default:
+		return -ENOTTY;
+	}
+}

@@ -135,22 +135,11 @@ static int im_dir_fsync(struct file *file, loff_t start, loff_t end,
 
 static long im_dir_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	struct file *lower = im_lower_file(file);
 	long ret = im_ioctl(file, cmd, arg);
 
 	if (ret != -ENOIOCTLCMD)
 		return ret;
-	/* Of the lower's own only what changes nothing that is logged. */
-	switch (cmd) {
-	case FITRIM:
-	case FS_IOC_GETVERSION:
-	case FS_IOC_GETFSLABEL:
-		if (!lower->f_op->unlocked_ioctl)
-			break;
-		ret = lower->f_op->unlocked_ioctl(lower, cmd, arg);
-		return ret == -ENOIOCTLCMD ? -ENOTTY : ret;
-	}
-	return -ENOTTY;
+	return im_lower_ioctl(file, cmd, arg);
 }
 
 const struct file_operations im_dir_fops = {
