@@ -9,7 +9,9 @@
 
 #include <linux/dcache.h>
 #include <linux/fileattr.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/fsnotify.h>
 #include <linux/mount.h>
 #include <linux/namei.h>
 #include <linux/posix_acl.h>
@@ -505,6 +507,22 @@ static inline void im_compat_dir_context(struct dir_context *ctx,
 	ctx->dt_flags_mask = caller->dt_flags_mask;
 #endif
 }
+
+/*
+ * After splice_write: nobody has heard of it, since the lower file is silent.
+ * From 6.8 on, with which backing files came, splice(2) notifies, not we.
+ */
+static inline void im_compat_spliced(struct file *file)
+{
+#ifndef IM_HAVE_BACKING_FILE
+	fsnotify_modify(file);
+#endif
+}
+
+/* A newer kind of fallocate(2). */
+#ifndef FALLOC_FL_WRITE_ZEROES
+#define FALLOC_FL_WRITE_ZEROES 0
+#endif
 
 /* Times ------------------------------------------------------------------ */
 

@@ -476,12 +476,42 @@ static ssize_t im_splice_write(struct pipe_inode_info *pipe, struct file *file,
 		return ret;
 	}
 	ret = lower->f_op->splice_write(pipe, lower, ppos, len, flags);
+	if (ret > 0)
+		im_compat_spliced(file);
 	/* A part that failed is not counted, and may be on the disk. */
 	if (ret < 0 || durable)
 		im_change_end(file, pos, pos + len);
 	else
 		im_change_end(file, pos, pos + ret);
 	return ret;
+}
+
+/*
+ * What the lower will refuse for its arguments is refused here, in its order,
+ * before set-id bits go.
+ */
+static int im_fallocate_check(struct inode *inode, int mode, loff_t off,
+			      loff_t len)
+{
+	loff_t size = i_size_read(inode);
+
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE |
+		     FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE |
+		     FALLOC_FL_INSERT_RANGE | FALLOC_FL_WRITE_ZEROES))
+		return -EOPNOTSUPP;
+	if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)) {
+		if ((off | len) & (i_blocksize(inode) - 1))
+			return -EINVAL;
+		if (mode & FALLOC_FL_COLLAPSE_RANGE)
+			return off + len >= size ? -EINVAL : 0;
+		if (len > inode->i_sb->s_maxbytes - size)
+			return -EFBIG;
+		return off >= size ? -EINVAL : 0;
+	}
+	if (!(mode & (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) &&
+	    off + len > size)
+		return inode_newsize_ok(inode, off + len);
+	return 0;
 }
 
 static long im_fallocate(struct file *file, int mode, loff_t off, loff_t len)
@@ -493,6 +523,9 @@ static long im_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 
 	if (!lower->f_op->fallocate)
 		return -EOPNOTSUPP;
+	ret = im_fallocate_check(file_inode(lower), mode, off, len);
+	if (ret)
+		return ret;
 	ret = im_change_begin(file);
 	if (ret)
 		return ret;
