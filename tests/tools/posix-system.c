@@ -578,7 +578,7 @@ static void reopen(void)
 static void directories(void)
 {
 	static unsigned char seen[2000];
-	int i, n = 0, twice = 0, other = 0;
+	int i, n = 0, twice = 0, other = 0, types[128] = { 0 };
 	long at[64];
 	struct dirent *e;
 	DIR *d;
@@ -601,9 +601,9 @@ static void directories(void)
 
 		if (i % 20 == 0 && i / 20 < 64)
 			at[i / 20] = telldir(d);
+		/* the order is by a hash of the name, with a seed */
 		if (e->d_type != DT_REG)
-			rep_say("type of %s: %d", e->d_name[0] == '.' ? "dot" :
-				e->d_name, e->d_type);
+			types[e->d_name[0] & 127] = e->d_type;
 		else if (k >= 0 && k < 2000)
 			twice += seen[k]++;
 		/* what is gone or new may be seen or not, the rest once */
@@ -620,6 +620,9 @@ static void directories(void)
 			n++;
 	}
 	rep_say("missed %d, twice %d", n, twice);
+	for (i = 0; i < 128; i++)
+		if (types[i])
+			rep_say("type of %c: %d", i, types[i]);
 	/* a position leads back to the same name, or behind it if it is gone */
 	for (i = 0; i < 40; i++) {
 		char name[300];
