@@ -512,4 +512,5 @@ const struct inode_operations im_dir_iops = {
 	IM_ACL_IOPS(im_get_acl, im_set_acl),
 	.fileattr_get	= im_fileattr_get,
 	.fileattr_set	= im_fileattr_set,
+	.fiemap		= im_fiemap,
 };
