@@ -10,10 +10,20 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-/* Two changes this far apart have different times: a tick and some more. */
-#define TICK_US 5000
+/* Returns when what changes from now on gets another time: after a tick. */
+static void next_tick(void)
+{
+	struct timespec a, b;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &a);
+	do {
+		usleep(500);
+		clock_gettime(CLOCK_REALTIME_COARSE, &b);
+	} while (a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec);
+}
 
 static const char *part = "";
 static unsigned int lines;
@@ -91,7 +101,7 @@ void rep_before(const char *a, const char *b, const char *c, const char *d)
 	const char *paths[WATCHED] = { a, b, c, d };
 	int i;
 
-	usleep(TICK_US);
+	next_tick();
 	for (i = 0; i < WATCHED; i++) {
 		watched[i].path = paths[i];
 		if (paths[i])
