@@ -85,6 +85,9 @@ long im_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 long im_lower_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
+	struct file *lower = im_lower_file(file);
+	long ret;
+
 	if (cmd == FS_IOC32_GETVERSION)
 		cmd = FS_IOC_GETVERSION;
 	switch (cmd) {
@@ -92,8 +95,12 @@ long im_lower_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case FS_IOC_GETVERSION:
 	case FS_IOC_GETFSLABEL:
 	case IM_IOC_SHUTDOWN:
-		return vfs_ioctl(im_lower_file(file), cmd, arg);
+		break;
 	default:
 		return -ENOTTY;
 	}
+	if (!lower->f_op->unlocked_ioctl)
+		return -ENOTTY;
+	ret = lower->f_op->unlocked_ioctl(lower, cmd, arg);
+	return ret == -ENOIOCTLCMD ? -ENOTTY : ret;
 }
