@@ -94,15 +94,42 @@ static int apply_misfit(struct apply *a, const struct im_fid *dir,
 	return apply_in_window(a) ? -EAGAIN : -EUCLEAN;
 }
 
+/*
+ * A rename left a whiteout under this name, whose record does not say what FID
+ * it got: the first one that is asked for is the one.
+ */
+static bool apply_whiteout(struct apply *a, const struct apply_name *n,
+			   const struct im_fid *fid)
+{
+	struct tree *t = &a->c->tree;
+	struct im_origin o;
+	struct stat st;
+	bool is;
+	int fd;
+
+	if (fstatat(n->dirfd, n->name, &st, AT_SYMLINK_NOFOLLOW) ||
+	    !S_ISCHR(st.st_mode) || st.st_rdev)
+		return false;
+	fd = openat(n->dirfd, n->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	is = tree_origin(fd, &o) == -ENODATA && !tree_tag_plain(t, fid, -1) &&
+	     !tree_adopt(t, fd, fid, 0);
+	close(fd);
+	return is;
+}
+
 /* Is the local object of this name that of the FID? */
 static bool apply_is(struct apply *a, const struct apply_name *n,
 		     const struct im_fid *fid)
 {
 	struct im_fid local;
 
-	return n->there && !im_fid_none(fid) &&
-	       !tree_find(&a->c->tree, fid, &local) &&
-	       im_fid_eq(&local, &n->local);
+	if (!n->there || im_fid_none(fid))
+		return false;
+	if (tree_find(&a->c->tree, fid, &local))
+		return apply_whiteout(a, n, fid);
+	return im_fid_eq(&local, &n->local);
 }
 
 /* -ENOENT: the directory is not here. */

@@ -4,7 +4,8 @@
  * line an object, sorted by path: type, mode, owner, size, mtime, device,
  * hard-link group (its first path), link target, xattrs, digest of the
  * content. Compare two of them with cmp or diff. Not printed: inode numbers,
- * ctime, atime, directory sizes, blocks.
+ * ctime, atime, directory sizes, blocks, mtime of whiteouts (which is in no
+ * record: a rename leaves them).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -127,9 +128,11 @@ static void put_object(const char *path, const char *shown)
 		die("stat", path);
 	printf("%c ", types[(st.st_mode >> 12) & 15]);
 	put_escaped(shown);
-	printf(" mode=%04o uid=%u gid=%u mtime=%" PRId64 ".%09ld",
-	       st.st_mode & 07777, st.st_uid, st.st_gid,
-	       (int64_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	printf(" mode=%04o uid=%u gid=%u", st.st_mode & 07777, st.st_uid,
+	       st.st_gid);
+	if (!S_ISCHR(st.st_mode) || st.st_rdev)
+		printf(" mtime=%" PRId64 ".%09ld", (int64_t)st.st_mtim.tv_sec,
+		       st.st_mtim.tv_nsec);
 	if (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode))
 		printf(" size=%" PRId64, (int64_t)st.st_size);
 	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
