@@ -54,6 +54,11 @@ typedef int im_mkdir_ret;
 #define IM_MKDIR_RET(err) (err)
 #endif
 
+/* Since 6.11. */
+#ifndef FMODE_CAN_ATOMIC_WRITE
+#define FMODE_CAN_ATOMIC_WRITE 0
+#endif
+
 /* Completion of direct I/O by the submitter; it would look for the lower's. */
 #ifndef IOCB_DIO_CALLER_COMP
 #define IOCB_DIO_CALLER_COMP 0

@@ -34,6 +34,8 @@
 /* Of the upper's flags, what concerns the lower. */
 #define IM_OPEN_FLAGS (O_ACCMODE | O_APPEND | O_SYNC | O_NONBLOCK | O_DIRECT | \
 		       O_LARGEFILE | __FMODE_EXEC)
+/* What the lower says of its file, and is true of ours. */
+#define IM_LOWER_FMODE (FMODE_NOWAIT | FMODE_CAN_ODIRECT | FMODE_CAN_ATOMIC_WRITE)
 /* Of these, what fcntl(2) changes later. */
 #define IM_SETFL_FLAGS (O_APPEND | O_NONBLOCK | O_DIRECT)
 
@@ -104,7 +106,7 @@ static int im_open(struct inode *inode, struct file *file)
 	file->private_data = lower;
 	file->f_mapping = lower->f_mapping;
 	file->f_wb_err = lower->f_wb_err;	/* of the mapping above */
-	file->f_mode |= lower->f_mode & FMODE_NOWAIT;
+	file->f_mode |= lower->f_mode & IM_LOWER_FMODE;
 	return 0;
 }
 
