@@ -11,6 +11,8 @@
 # tools (fixdep, modpost, objtool, the compiler) of a kernel need.
 
 set -u
+# what the caller's make was told is not for the kernel's
+unset MAKEFLAGS MAKELEVEL MFLAGS
 K_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 K_BUILD=$K_TOP/build/kernels
 K_ARCH=$(dpkg --print-architecture)
