@@ -147,13 +147,38 @@ static vm_fault_t im_vm_dirty_page(struct vm_fault *vmf, vm_fault_t ret)
 	return ret;
 }
 
+/*
+ * A fault on a page that is not mapped yet may make all of its folio writable,
+ * if that lies within the mapping and under one page table: then no other
+ * fault tells of stores to its other pages. (7.2 does, older ones do not.)
+ */
+static bool im_vm_whole_folio(const struct vm_fault *vmf)
+{
+	const struct vm_area_struct *vma = vmf->vma;
+	struct folio *folio = page_folio(vmf->page);
+	unsigned long idx = folio_page_idx(folio, vmf->page);
+	unsigned long pages = folio_nr_pages(folio);
+	unsigned long start = vmf->address & PAGE_MASK;
+
+	if (pages == 1)
+		return false;
+	if (vmf->pte)
+		return false;		/* mapped, but not writable */
+	if (start < vma->vm_start + idx * PAGE_SIZE)
+		return false;
+	start -= idx * PAGE_SIZE;
+	return pages * PAGE_SIZE <= vma->vm_end - start &&
+	       (start & PMD_MASK) ==
+	       ((start + pages * PAGE_SIZE - 1) & PMD_MASK);
+}
+
 static vm_fault_t im_vm_mkwrite(struct vm_fault *vmf,
 				vm_fault_t (*mkwrite)(struct vm_fault *vmf),
 				bool page)
 {
 	struct inode *inode = im_vm_inode(vmf->vma->vm_file);
 	struct super_block *lsb = im_lower_inode(inode)->i_sb;
-	u64 off = (u64)vmf->pgoff << PAGE_SHIFT;
+	u64 off = (u64)vmf->pgoff << PAGE_SHIFT, end = off + PAGE_SIZE;
 	vm_fault_t ret;
 	int err;
 
@@ -177,7 +202,11 @@ static vm_fault_t im_vm_mkwrite(struct vm_fault *vmf,
 	ret = mkwrite ? mkwrite(vmf) : 0;
 	if (page)
 		ret = im_vm_dirty_page(vmf, ret);
-	im_dirty_end(inode, off, off + PAGE_SIZE);
+	if ((ret & VM_FAULT_LOCKED) && im_vm_whole_folio(vmf)) {
+		off = folio_pos(page_folio(vmf->page));
+		end = off + folio_size(page_folio(vmf->page));
+	}
+	im_dirty_end(inode, off, end);
 out:
 	sb_end_pagefault(inode->i_sb);
 	return ret;

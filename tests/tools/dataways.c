@@ -242,6 +242,21 @@ static void w_mmap(void)
 	close(fd);
 }
 
+/*
+ * In a file that one write has made, and by stores that no load precedes: the
+ * first fault may make all of a large folio writable.
+ */
+static void w_mmap_whole(void)
+{
+	int fd = xopen(O_RDWR);
+	volatile u8 *m = map(fd, PROT_READ | PROT_WRITE);
+
+	m[10] = 0;
+	m[5 * PAGE + 7] = 0;
+	munmap((void *)m, SIZE);
+	close(fd);
+}
+
 static void w_mmap_closed(void)
 {
 	int fd = xopen(O_RDWR);
@@ -537,6 +552,7 @@ static const struct way {
 	{ "io_uring", w_uring, 3333, "DIRTY CLOSE" },
 	{ "io_uring, O_DIRECT", w_uring_direct, 4096, "DIRTY CLOSE" },
 	{ "mmap", w_mmap, 2 * PAGE, "DIRTY CLOSE" },
+	{ "mmap of what was written at once", w_mmap_whole, SIZE, "DIRTY CLOSE" },
 	{ "mmap, file closed", w_mmap_closed, PAGE, "DIRTY CLOSE" },
 	{ "mmap, mprotect", w_mprotect, PAGE, "DIRTY CLOSE" },
 	{ "mmap, msync", w_msync, 4 * PAGE, "DIRTY SYNC|STILL CLOSE" },
@@ -586,7 +602,7 @@ static void way(struct kml *k, const struct way *w)
 	int fd;
 
 	unlink(path);
-	fill(path, 1111);
+	fill(path, w->fn == w_mmap_whole ? 0 : 1111);
 	fd = xopen(O_RDONLY);
 	story_of(&s, fd);
 	image_read(&copy, fd);
