@@ -143,7 +143,8 @@ static struct file *im_lower_flags(struct file *file)
 /*
  * The upper's inodes are S_NOATIME, and through the lower file the VFS would
  * only meet these: the time is kept by the lower inode, as its mount says, and
- * as this mount says.
+ * as this mount says. That relatime is the default cannot be told from its
+ * being asked for; that it is not there can.
  */
 void im_accessed(struct file *file)
 {
@@ -155,8 +156,11 @@ void im_accessed(struct file *file)
 	};
 
 	if (!(file->f_flags & O_NOATIME) && !(mnt->mnt_flags & MNT_NOATIME) &&
-	    !__mnt_is_readonly(mnt))
+	    !__mnt_is_readonly(mnt)) {
+		if (!(mnt->mnt_flags & MNT_RELATIME))
+			lower.mnt = mnt;
 		touch_atime(&lower);
+	}
 }
 
 /* Reading ---------------------------------------------------------------- */

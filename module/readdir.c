@@ -39,6 +39,8 @@ static void im_dir_accessed(struct file *file)
 	    (mnt->mnt_flags & (MNT_NOATIME | MNT_NODIRATIME)))
 		return;
 	im_dir_path(file_inode(file), &path);
+	if (!(mnt->mnt_flags & MNT_RELATIME))
+		path.mnt = mnt;		/* as in im_accessed() */
 	touch_atime(&path);
 }
 
