@@ -20,6 +20,7 @@ static int im_xattr_get(const struct xattr_handler *handler,
 			struct dentry *dentry, struct inode *inode,
 			const char *name, void *value, size_t size)
 {
+	name = xattr_full_name(handler, name);
 	if (im_xattr_own(name) && !im_tag_current(IM_FS(inode->i_sb)))
 		return -ENODATA;
 	/*
@@ -96,6 +97,7 @@ static int im_xattr_set(const struct xattr_handler *handler, im_idmap *idmap,
 	struct im_op op;
 	int err;
 
+	name = xattr_full_name(handler, name);
 	if (im_xattr_own(name)) {
 		if (!im_tag_current(IM_FS(inode->i_sb)))
 			return value ? -EPERM : -ENODATA;
@@ -187,6 +189,13 @@ ssize_t im_listxattr(struct dentry *dentry, char *list, size_t size)
 	return end - list;
 }
 
+/* The NFS server looks for this one before it offers attributes. */
+static const struct xattr_handler im_xattr_user_handler = {
+	.prefix	= XATTR_USER_PREFIX,
+	.get	= im_xattr_get,
+	.set	= im_xattr_set,
+};
+
 static const struct xattr_handler im_xattr_handler = {
 	.prefix	= "",
 	.get	= im_xattr_get,
@@ -194,6 +203,7 @@ static const struct xattr_handler im_xattr_handler = {
 };
 
 const struct xattr_handler *im_xattr_handlers[] = {
+	&im_xattr_user_handler,
 	&im_xattr_handler,
 	NULL
 };
