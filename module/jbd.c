@@ -3,8 +3,8 @@
  * The log through the jbd2 journal of the lower filesystem.
  *
  * ext4 exports nothing that leads to its journal_t. It is found as the private
- * data of /proc/fs/jbd2/<device>-8/info, and believed only when it names this
- * superblock and this device as its own.
+ * data of /proc/fs/jbd2/<device>-8/info (external: <its device>/info), and
+ * believed only when it names this superblock and this device as its own.
  *
  * A handle of ours is never nested in another: with current->journal_info set,
  * jbd2 would take that for a handle of its own journal, whatever it is. Nobody
@@ -20,10 +20,42 @@
 #include <linux/blkdev.h>
 #include <linux/file.h>
 #include <linux/jbd2.h>
+#include <linux/kdev_t.h>
 #include <linux/magic.h>
+#include <linux/namei.h>
 #include <linux/proc_fs.h>
 
 #define IM_JBD_BUFFERS_MIN	256	/* most of one transaction; 4 MiB journal */
+
+/* Of the superblock on disk, which no header that a module may use describes. */
+#define IM_EXT4_SB_AT		1024	/* bytes; all below are in it */
+#define IM_EXT4_COMPAT		0x5c	/* __le32 */
+#define IM_EXT4_HAS_JOURNAL	0x4
+#define IM_EXT4_INCOMPAT	0x60	/* __le32 */
+#define IM_EXT4_ENCRYPT		0x10000
+#define IM_EXT4_CASEFOLD	0x20000
+#define IM_EXT4_JOURNAL_INUM	0xe0	/* __le32; 0: it is on a device of its own */
+#define IM_EXT4_JOURNAL_DEV	0xe4	/* __le32, new_encode_dev() */
+
+struct im_ext4_sb {
+	u32 compat, incompat, journal_inum, journal_dev;
+};
+
+static int im_ext4_read(struct super_block *sb, struct im_ext4_sb *es)
+{
+	struct buffer_head *bh = sb_bread(sb, IM_EXT4_SB_AT / sb->s_blocksize);
+	char *p;
+
+	if (!bh)
+		return -EIO;
+	p = bh->b_data + IM_EXT4_SB_AT % sb->s_blocksize;
+	es->compat = le32_to_cpup((__le32 *)(p + IM_EXT4_COMPAT));
+	es->incompat = le32_to_cpup((__le32 *)(p + IM_EXT4_INCOMPAT));
+	es->journal_inum = le32_to_cpup((__le32 *)(p + IM_EXT4_JOURNAL_INUM));
+	es->journal_dev = le32_to_cpup((__le32 *)(p + IM_EXT4_JOURNAL_DEV));
+	brelse(bh);
+	return 0;
+}
 
 static bool im_jbd_info_file(struct file *f)
 {
@@ -39,32 +71,59 @@ static bool im_jbd_info_file(struct file *f)
 	       IS_ROOT(jbd2->d_parent->d_parent);
 }
 
-static int im_jbd_find(struct im_journal *j)
+/*
+ * The directory of the journal: the filesystem's device and its inode, or, if
+ * it is external, its own device, whose name sysfs knows. That one was loaded
+ * by this very mount, so it stays as long as the mount.
+ */
+static int im_jbd_path(struct im_journal *j, const struct im_ext4_sb *es,
+		       char *buf, size_t size)
 {
-	struct super_block *sb = j->lsb;
-	char path[64 + BDEVNAME_SIZE];
+	dev_t dev = new_decode_dev(es->journal_dev);
+	struct path path;
 	char *p;
-	struct file *f;
-	journal_t *journal;
-	int n, err = 0;
+	int err;
 
-	n = scnprintf(path, sizeof(path), "/proc/fs/jbd2/%pg-8/info",
-		      sb->s_bdev);
+	if (es->journal_inum) {
+		scnprintf(buf, size, "/proc/fs/jbd2/%pg-%u/info",
+			  j->lsb->s_bdev, es->journal_inum);
+	} else {
+		scnprintf(buf, size, "/sys/dev/block/%u:%u", MAJOR(dev),
+			  MINOR(dev));
+		err = kern_path(buf, LOOKUP_FOLLOW, &path);
+		if (err)
+			return err;
+		scnprintf(buf, size, "/proc/fs/jbd2/%pd/info", path.dentry);
+		path_put(&path);
+	}
 	/* as jbd2 does: a device name may hold slashes */
-	for (p = path + strlen("/proc/fs/jbd2/"); p < path + n - 5; p++)
+	for (p = buf + strlen("/proc/fs/jbd2/"); strcmp(p, "/info"); p++)
 		if (*p == '/')
 			*p = '!';
-	f = filp_open(path, O_RDONLY, 0);
+	return 0;
+}
+
+static int im_jbd_find(struct im_journal *j, const struct im_ext4_sb *es)
+{
+	struct super_block *sb = j->lsb;
+	char path[64 + NAME_MAX];
+	struct file *f;
+	journal_t *journal;
+	int err;
+
+	err = im_jbd_path(j, es, path, sizeof(path));
+	f = err ? ERR_PTR(err) : filp_open(path, O_RDONLY, 0);
 	if (IS_ERR(f)) {
-		im_mount_err(j->fs, "cannot find the journal of the lower filesystem: open %s: error %ld; it needs an internal journal, and /proc mounted",
-		       path, PTR_ERR(f));
+		im_mount_err(j->fs, "cannot find the journal of the lower filesystem: open %s: error %ld; is it mounted without its journal (noload), or is /proc%s not mounted?",
+			     path, PTR_ERR(f),
+			     es->journal_inum ? "" : " or /sys");
 		return PTR_ERR(f) == -ENOENT ? -EOPNOTSUPP : PTR_ERR(f);
 	}
 	journal = im_jbd_info_file(f) ? pde_data(file_inode(f)) : NULL;
 	if (!journal || journal->j_private != sb ||
 	    journal->j_fs_dev != sb->s_bdev) {
 		im_mount_err(j->fs, "%s is not the journal of the lower filesystem",
-		       path);
+			     path);
 		err = -EOPNOTSUPP;
 	}
 	fput(f);
@@ -73,36 +132,76 @@ static int im_jbd_find(struct im_journal *j)
 	return err;
 }
 
+/* What the log cannot live with, known before its journal is. */
+static int im_jbd_refuse(struct im_journal *j, const struct im_ext4_sb *es)
+{
+	if (!(es->compat & IM_EXT4_HAS_JOURNAL)) {
+		im_mount_err(j->fs, "the lower filesystem has no journal, so after a crash tree and log would differ; unmount it and give it one (tune2fs -O has_journal)");
+		return -EOPNOTSUPP;
+	}
+	if (es->incompat & IM_EXT4_CASEFOLD) {
+		im_mount_err(j->fs, "the lower filesystem can fold the case of names (casefold), which is not supported; use one made without -O casefold");
+		return -EOPNOTSUPP;
+	}
+	if (es->incompat & IM_EXT4_ENCRYPT) {
+		im_mount_err(j->fs, "the lower filesystem can encrypt directories (encrypt), but the log and the peers would hold their names and data in clear; use one made without -O encrypt");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
 static int im_jbd_open(struct im_journal *j)
 {
 	struct super_block *sb = j->lsb;
+	struct im_ext4_sb es;
 	journal_t *journal;
 	int err;
 
-	if (strcmp(sb->s_type->name, "ext4") || !sb->s_bdev) {
-		im_mount_err(j->fs, "the lower filesystem is %s; the log needs ext4 with a journal",
-		       sb->s_type->name);
+	if ((strcmp(sb->s_type->name, "ext4") &&
+	     strcmp(sb->s_type->name, "ext3")) || !sb->s_bdev ||
+	    sb->s_magic != EXT4_SUPER_MAGIC) {
+		im_mount_err(j->fs, "the lower filesystem is %s; the log needs ext4 with a journal: put the fileset on one",
+			     sb->s_type->name);
 		return -EOPNOTSUPP;
 	}
-	err = im_jbd_find(j);
+	err = im_ext4_read(sb, &es);
+	if (err) {
+		im_mount_err(j->fs, "cannot read the superblock of the lower filesystem: error %d",
+			     err);
+		return err;
+	}
+	err = im_jbd_refuse(j, &es);
+	if (!err)
+		err = im_jbd_find(j, &es);
 	if (err)
 		return err;
 	journal = j->lower;
 	if (jbd2_has_feature_fast_commit(journal)) {
-		im_mount_err(j->fs, "the lower filesystem uses fast_commit, which can save a change without its record; switch it off (tune2fs -O ^fast_commit)");
+		im_mount_err(j->fs, "the lower filesystem uses fast_commit, which can save a change without its record; unmount it and switch that off (tune2fs -O ^fast_commit)");
+		return -EOPNOTSUPP;
+	}
+	/* Of a commit that was cut off, recovery may take a part for the whole:
+	 * the operation without its record.
+	 */
+	if (jbd2_has_feature_async_commit(journal)) {
+		im_mount_err(j->fs, "the lower filesystem is mounted with journal_async_commit: a commit that a power cut interrupts could save a change without its record; mount it without");
 		return -EOPNOTSUPP;
 	}
 	if (is_journal_aborted(journal)) {
-		im_mount_err(j->fs, "the journal of the lower filesystem is aborted; run e2fsck");
+		im_mount_err(j->fs, "the journal of the lower filesystem is aborted; unmount it and run e2fsck");
 		return -EIO;
 	}
 	if (journal->j_max_transaction_buffers < IM_JBD_BUFFERS_MIN ||
 	    journal->j_max_transaction_buffers <
 	    4 * im_segment_credits(j, IM_REC_MAX)) {
-		im_mount_err(j->fs, "the journal of the lower filesystem is too small (%d blocks for one transaction); make it larger (tune2fs -J size=)",
-		       journal->j_max_transaction_buffers);
+		im_mount_err(j->fs, "the journal of the lower filesystem is too small (%d blocks for one transaction); unmount it and make it larger (tune2fs -O ^has_journal, then tune2fs -J size=MEGABYTES)",
+			     journal->j_max_transaction_buffers);
 		return -EOPNOTSUPP;
 	}
+	if (!(journal->j_flags & JBD2_BARRIER) &&
+	    (bdev_write_cache(journal->j_dev) ||
+	     bdev_write_cache(journal->j_fs_dev)))
+		im_warn(j->fs, "the lower filesystem is mounted with nobarrier, but its device has a write cache: unless a battery keeps that, a power cut may make tree and log differ, and the tree itself inconsistent");
 	return 0;
 }
 

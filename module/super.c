@@ -122,13 +122,13 @@ static int im_check_lower(struct im_fs *fs, struct path *path)
 		return -EOPNOTSUPP;
 	}
 	if (!sb->s_export_op || !sb->s_export_op->fh_to_dentry) {
-		im_mount_err(fs, "%s: its filesystem %s has no file handles, by which files are found again; use ext4",
+		im_mount_err(fs, "%s: its filesystem %s has no file handles, by which files are found again; use ext4 with a journal",
 			     source, sb->s_type->name);
 		return -EOPNOTSUPP;
 	}
 	/* Names that compare by other rules than bytes. */
 	if (path->dentry->d_flags & (DCACHE_OP_HASH | DCACHE_OP_COMPARE)) {
-		im_mount_err(fs, "%s: its filesystem folds the case of names, which is not supported",
+		im_mount_err(fs, "%s: its filesystem can fold the case of names (casefold), which is not supported; use one made without -O casefold",
 			     source);
 		return -EOPNOTSUPP;
 	}
