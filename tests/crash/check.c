@@ -45,6 +45,8 @@
 static struct options {
 	const char *device, *mnt, *dumps;
 	const char *subdir, *fileset, *options;
+	const char *lower;		/* mount options of the ext4 */
+	const char *fs;			/* what is mounted, if not device */
 	const char *log;
 	uint64_t from, to, seed;
 	bool half;
@@ -254,6 +256,8 @@ static int usage(void)
 	fprintf(stderr, "usage: check [OPTIONS] DEVICE MOUNTPOINT DUMPS\n"
 		"  --fileset NAME   (t)\n  --subdir DIR     (data)\n"
 		"  --options OPTS   more mount options\n"
+		"  --lower OPTS     mount options of the ext4\n"
+		"  --fs DEV         is on this part of DEVICE\n"
 		"  --at-least RECNO was durable (or by the marks of --log)\n"
 		"  --newest\n  --replay-only\n  --log LOG --from N --to N [--half SEED]\n");
 	return 2;
@@ -266,7 +270,8 @@ int main(int argc, char **argv)
 		{ "options", 1, NULL, 'o' }, { "log", 1, NULL, 'l' },
 		{ "from", 1, NULL, 'F' }, { "to", 1, NULL, 'T' },
 		{ "half", 1, NULL, 'h' }, { "newest", 0, NULL, 'n' },
-		{ "replay-only", 0, NULL, 'r' },
+		{ "replay-only", 0, NULL, 'r' }, { "lower", 1, NULL, 'L' },
+		{ "fs", 1, NULL, 'D' }, { "at-least", 1, NULL, 'a' },
 		{ NULL, 0, NULL, 0 },
 	};
 	char dir[4096], data[512];
@@ -277,6 +282,8 @@ int main(int argc, char **argv)
 		case 'f': opt.fileset = optarg; break;
 		case 's': opt.subdir = optarg; break;
 		case 'o': opt.options = optarg; break;
+		case 'L': opt.lower = optarg; break;
+		case 'D': opt.fs = optarg; break;
 		case 'a': opt.at_least = strtoull(optarg, NULL, 10); break;
 		case 'l': opt.log = optarg; break;
 		case 'F': opt.from = strtoull(optarg, NULL, 10); break;
@@ -300,8 +307,10 @@ int main(int argc, char **argv)
 		replay();
 	if (opt.replay_only)
 		return 0;
-	if (mount(opt.device, opt.mnt, "ext4", 0, NULL))
-		cannot("cannot mount %s as ext4", opt.device);
+	if (!opt.fs)
+		opt.fs = opt.device;
+	if (mount(opt.fs, opt.mnt, "ext4", 0, opt.lower))
+		cannot("cannot mount %s as ext4", opt.fs);
 	snprintf(dir, sizeof(dir), "%s/%s", opt.mnt, opt.subdir);
 	snprintf(data, sizeof(data), "fileset=%s%s%s", opt.fileset,
 		 *opt.options ? "," : "", opt.options);
