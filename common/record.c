@@ -134,6 +134,11 @@ u32 im_seg_crc(const struct im_seg *seg)
 	return im_crc_but(seg, sizeof(*seg), offsetof(struct im_seg, crc));
 }
 
+u32 im_epochs_crc(const struct im_epochs *e)
+{
+	return im_crc_but(e, im_epochs_len(e), offsetof(struct im_epochs, crc));
+}
+
 u32 im_fset_crc(const struct im_fset *fset)
 {
 	return im_crc_but(fset, sizeof(*fset), offsetof(struct im_fset, crc));

@@ -86,6 +86,12 @@ bool im_op_is_data(unsigned int op);		/* CLOSE, SYNC */
 /* CRC of the other sealed structures (struct with its own crc field zeroed). */
 u32 im_seg_crc(const struct im_seg *seg);
 u32 im_fset_crc(const struct im_fset *fset);
+/* count is in range; the entries follow. */
+u32 im_epochs_crc(const struct im_epochs *e);
+static inline size_t im_epochs_len(const struct im_epochs *e)
+{
+	return sizeof(*e) + le32_to_cpu(e->count) * sizeof(struct im_epoch);
+}
 
 /* Name of an entry: 1..255 bytes, no '/', no NUL, not "." or "..". */
 bool im_name_ok(const char *name, size_t len);

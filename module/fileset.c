@@ -130,7 +130,7 @@ static bool im_state_safe(const struct dentry *dir)
 	       !(inode->i_mode & 0022);
 }
 
-static int im_state_fsync_dir(struct im_fs *fs, struct dentry *dir)
+int im_state_fsync_dir(struct im_fs *fs, struct dentry *dir)
 {
 	struct path path = { .mnt = fs->lower.mnt, .dentry = dir };
 	struct file *f = dentry_open(&path, O_RDONLY | O_DIRECTORY, fs->cred);

@@ -277,6 +277,9 @@ void im_fileset_del(struct im_fs *fs);
 /* Calls fn under im_fs_lock for each fileset until it returns non-zero. */
 int im_fileset_each(int (*fn)(struct im_fs *fs, void *arg), void *arg);
 
+/* epoch.c: which epoch a->recno is of. */
+void im_epoch_at(struct im_fs *fs, struct im_ioc_epoch *a);
+
 /* recover.c: settles intents, writes CLOSEs for dirty files. At mount. */
 int im_recover(struct im_fs *fs);
 

@@ -56,6 +56,16 @@ static int im_ioctl_replay(struct im_fs *fs, struct path *root,
 	return im_replay_open(fs, root, &a);
 }
 
+static int im_ioctl_epoch(struct im_fs *fs, void __user *arg)
+{
+	struct im_ioc_epoch a;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	im_epoch_at(fs, &a);
+	return copy_to_user(arg, &a, sizeof(a)) ? -EFAULT : 0;
+}
+
 long im_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct super_block *sb = file_inode(file)->i_sb;
@@ -67,6 +77,7 @@ long im_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case IM_IOC_INFO:
 	case IM_IOC_KML:
 	case IM_IOC_REPLAY:
+	case IM_IOC_EPOCH:
 		if (!capable(CAP_SYS_ADMIN))
 			return -EPERM;
 		break;
@@ -75,6 +86,8 @@ long im_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	}
 	if (cmd == IM_IOC_INFO)
 		return im_ioctl_info(fs, p);
+	if (cmd == IM_IOC_EPOCH)
+		return im_ioctl_epoch(fs, p);
 	if (cmd == IM_IOC_KML)
 		return im_ioctl_kml(fs, &root, p);
 	return im_ioctl_replay(fs, &root, p);

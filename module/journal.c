@@ -542,6 +542,7 @@ static void im_journal_free(struct im_journal *j)
 	if (j->lower)
 		j->ops->close(j);
 	mutex_destroy(&j->lock);
+	kvfree(j->epochs);
 	j->fs->journal = NULL;
 	kfree(j);
 }

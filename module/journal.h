@@ -89,6 +89,8 @@ struct im_journal {
 	unsigned long rest_until;	/* jiffies; commit_work only */
 	u64 told;			/* durable in the last event */
 	u64 clean;			/* last recno, if that is CHECKPOINT|CLEAN */
+	struct im_epoch *epochs;	/* fixed since recovery; ascending */
+	u32 nepochs;
 };
 
 /* A place in the log. */
@@ -163,6 +165,14 @@ struct im_open {
  */
 int im_settle(struct im_open *o);
 
+/* epoch.c ---------------------------------------------------------------- */
+
+/*
+ * A new epoch, on disk on return 0, answers for `first` and all that follows.
+ * In recovery: the log has been read, and nothing written to it.
+ */
+int im_epoch_begin(struct im_journal *j, u64 first);
+
 /* journal.c -------------------------------------------------------------- */
 
 /* The record (complete, with a final state) moves last_rcvd; lock held. */
@@ -179,5 +189,6 @@ void im_reader_del(struct im_journal *j);
 
 /* Reads or creates .intermezzo: sets fs->state, fs->fset; *logdir referenced. */
 int im_fset_open(struct im_fs *fs, struct im_journal *j, struct dentry **logdir);
+int im_state_fsync_dir(struct im_fs *fs, struct dentry *dir);
 
 #endif /* _IM_JOURNAL_H */

@@ -11,6 +11,8 @@
  *    its last CLOSE may be on disk without its data. If the data came from a
  *    peer, a MARK lowers that origin's last_rcvd.low, so that it comes again.
  *
+ * Between reading and writing, a new epoch begins (epoch.c).
+ *
  * Until all of that is in the log, floor keeps scan_from where it was: a crash
  * in the middle of recovery only makes it start again.
  */
@@ -330,6 +332,15 @@ static int im_redo(struct im_recovery *r)
 	return err;
 }
 
+/* What is older stays as it is, whatever recovery does. */
+static u64 im_first_open(struct im_recovery *r)
+{
+	struct im_open *o = list_first_entry_or_null(&r->open, struct im_open,
+						     list);
+
+	return o ? le64_to_cpu(o->op.rec.recno) : r->j->last + 1;
+}
+
 int im_recover(struct im_fs *fs)
 {
 	struct im_journal *j = fs->journal;
@@ -355,6 +366,8 @@ int im_recover(struct im_fs *fs)
 	else
 		from = min(from, im_segment(j, r->tail.rcvd_life)->first);
 	err = im_scan(r, from);
+	if (!err)
+		err = im_epoch_begin(j, im_first_open(r));
 	if (err)
 		goto out;
 	if (r->tail.damaged)

@@ -100,6 +100,22 @@ struct im_ioc_kml {
 #define IM_IOC_KML	_IOW(IM_IOC_MAGIC, 2, struct im_ioc_kml)
 
 /*
+ * Which mount has written record `recno`: its epoch, 0 if that is not known
+ * any more, the first record of this epoch, and the first of the following one
+ * (0: there is none, recno may be still to come). Two logs of one fileset and
+ * incarnation that have the same epoch at a number are the same up to there; if
+ * not, one of the two is a copy, or was restored from a backup. Fixed while
+ * mounted.
+ */
+struct im_ioc_epoch {
+	__u64 recno;			/* in */
+	__u64 epoch;
+	__u64 first;
+	__u64 next;
+};
+#define IM_IOC_EPOCH	_IOWR(IM_IOC_MAGIC, 7, struct im_ioc_epoch)
+
+/*
  * Opens a replay descriptor for records of `origin`. ENOSPC: IM_PEERS_MAX
  * origins are known already.
  */

@@ -27,7 +27,8 @@
 #define IM_REC_MAGIC	0x4c4d4b49	/* "IKML" */
 #define IM_SEG_MAGIC	0x47455349	/* "ISEG" */
 #define IM_FSET_MAGIC	0x54455346	/* "FSET" */
-#define IM_FORMAT	1		/* of the three above, together */
+#define IM_EPOCHS_MAGIC	0x434f5045	/* "EPOC" */
+#define IM_FORMAT	1		/* of the four above, together */
 
 #define IM_NAME_LEN	255		/* longest name of an entry or xattr */
 #define IM_TARGET_LEN	4095		/* longest symbolic link target */
@@ -195,6 +196,27 @@ struct im_fset {
 	char name[64];		/* NUL-terminated */
 };
 
+/*
+ * .intermezzo/epochs: two slots of IM_EPOCHS_SLOT bytes, written in turn; the
+ * good one with the higher serial counts. After this header come `count`
+ * entries, ascending: the records from `first` up to the next entry's are of
+ * that epoch (a random number, not 0), the mount that has written them.
+ */
+struct im_epoch {
+	__le64 first;
+	__le64 epoch;
+};
+struct im_epochs {
+	__le32 magic;		/* IM_EPOCHS_MAGIC */
+	__le32 format;
+	__le32 crc;		/* as above, of this and the entries */
+	__le32 count;		/* of entries, at least one */
+	__u8 uuid[16];		/* of the fileset */
+	__le64 incarnation;
+	__le64 serial;
+};
+#define IM_EPOCHS_SLOT	32768
+
 /* trusted.intermezzo.origin of an object that was made or adopted by replay. */
 #define IM_XATTR_PREFIX	"trusted.intermezzo."
 #define IM_XATTR_ORIGIN	IM_XATTR_PREFIX "origin"
@@ -213,6 +235,8 @@ IM_STATIC_ASSERT(sizeof(struct im_range) == 16);
 IM_STATIC_ASSERT(sizeof(struct im_rec) == IM_REC_HDR);
 IM_STATIC_ASSERT(sizeof(struct im_seg) == 56 + 24 * IM_PEERS_MAX);
 IM_STATIC_ASSERT(sizeof(struct im_fset) == 152);
+IM_STATIC_ASSERT(sizeof(struct im_epoch) == 16);
+IM_STATIC_ASSERT(sizeof(struct im_epochs) == 48);
 IM_STATIC_ASSERT(sizeof(struct im_origin) == 32);
 
 #endif /* _UAPI_LINUX_INTERMEZZO_RECORD_H */
