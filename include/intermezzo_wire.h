@@ -7,13 +7,18 @@
  *
  *   GET  /im/1/NAME/info
  *        200: struct im_wire_info.
- *   GET  /im/1/NAME/kml?inc=I&from=N
+ *   GET  /im/1/NAME/kml?inc=I&from=N[&seen=M&epoch=E]
  *        200: frames, without end while both sides live: RECORDS with whole
- *        consecutive records from N on as soon as they are durable, ALIVE
+ *        consecutive records from N on as soon as they are durable, EPOCH
+ *        before the first and before each that begins another epoch, ALIVE
  *        when there was none for IM_WIRE_ALIVE_S seconds. 410: N has left the
- *        log, or lies beyond its end; resynchronise. 409: another incarnation.
- *   GET  /im/1/NAME/snapshot?inc=I[&fid=FID]
- *        200: frames: BEGIN; OBJECT of the root or of fid, or GONE; then, if it
+ *        log, or lies beyond its end; or record M, the newest that the client
+ *        may have seen, is not of epoch E here: this server is a copy of the
+ *        one that it came from, or was restored from a backup; resynchronise.
+ *        409: another incarnation.
+ *   GET  /im/1/NAME/snapshot?inc=I[&fid=FID][&seen=M&epoch=E]
+ *        200: frames: BEGIN; EPOCH of its start, and of each later epoch, the
+ *        last is of now; OBJECT of the root or of fid, or GONE; then, if it
  *        is a directory, for each directory, parents first: DIR, its ENTRYs,
  *        DIREND; then END, sent when all that was seen is durable: without
  *        END, what came may describe changes that a crash took back. The tree
@@ -106,6 +111,7 @@ enum im_frame_type {
 	IM_FR_SIG,		/* part of a librsync signature */
 	IM_FR_END,		/* empty; of a snapshot: le64 newest recno */
 	IM_FR_ERROR,		/* le32 errno, then text */
+	IM_FR_EPOCH,		/* struct im_wire_epoch */
 	__IM_FR_LAST,
 	IM_FR_MAX = __IM_FR_LAST - 1,
 };
@@ -114,6 +120,13 @@ struct im_wire_begin {
 	__le64 start;		/* newest recno before the walk began */
 	__le64 incarnation;
 	struct im_fid root;
+};
+
+/* See struct im_ioc_epoch. */
+struct im_wire_epoch {
+	__le64 epoch;		/* 0: not known */
+	__le64 first;		/* of these records */
+	__le64 next;		/* first that is not of it; 0: none yet */
 };
 
 struct im_wire_dirend {
@@ -178,6 +191,7 @@ struct im_wire_fileend {
 IM_STATIC_ASSERT(sizeof(struct im_wire_info) == 72);
 IM_STATIC_ASSERT(sizeof(struct im_frame) == 8);
 IM_STATIC_ASSERT(sizeof(struct im_wire_begin) == 32);
+IM_STATIC_ASSERT(sizeof(struct im_wire_epoch) == 24);
 IM_STATIC_ASSERT(sizeof(struct im_wire_dirend) == 32);
 IM_STATIC_ASSERT(sizeof(struct im_wire_obj) == 80);
 IM_STATIC_ASSERT(sizeof(struct im_wire_get) == 64);

@@ -96,6 +96,10 @@ int object_put(struct im_buf *b, int fd, const struct im_fid *fid,
 /* kml.c */
 int kml_info(struct fset *f, struct im_ioc_info *info);
 int kml_open(struct fset *f, u64 from);	/* O_NONBLOCK */
+/* 0: record `seen` of this log is of that epoch; -ESTALE: it is not. */
+int kml_lineage(struct fset *f, u64 seen, u64 epoch);
+/* Appends an EPOCH frame; *next: the first record of the next one, U64_MAX. */
+int kml_put_epoch(struct fset *f, struct im_buf *out, u64 recno, u64 *next);
 /* Returns when the log is durable up to its newest record of now. */
 int kml_settle(struct fset *f, const atomic_bool *stop);
 

@@ -93,6 +93,7 @@ static int client_mark(struct client *c, u64 recno, u64 low)
 static int client_snapshot(struct client *c)
 {
 	struct tree_state *st = &c->tree.st;
+	char args[LINEAGE_ARGS];
 	u64 start, kept = 0;
 	int err;
 
@@ -106,6 +107,12 @@ static int client_snapshot(struct client *c)
 	    client_window(c) == CLIENT_WINDOW_ALL &&
 	    le64_to_cpu(st->start) + 1 >= le64_to_cpu(c->srv.first))
 		kept = le64_to_cpu(st->start);
+	/* In another history it is a number without meaning. */
+	args[0] = '\0';
+	if (kept && lineage_args(c, kept, args, sizeof(args)))
+		kept = 0;
+	if (!kept)
+		lineage_forget(c);
 	start = le64_to_cpu(c->srv.durable);
 	if (kept && kept < start)
 		start = kept;
@@ -117,7 +124,11 @@ static int client_snapshot(struct client *c)
 	if (err)
 		return err;
 	c->tree.recno = c->tree.low = start ? start : 1;
-	err = graft_all(c, &start);
+	err = graft_all(c, &start, args);
+	if (err == -ESTALE && kept) {
+		st->start = 0;
+		tree_state_save(&c->tree);
+	}
 	if (err)
 		return err;
 	/* info was asked for before the walk began: never later than BEGIN. */
@@ -183,13 +194,16 @@ static int client_batch_add(struct client_batch *b, const struct im_rec *r,
 	return 0;
 }
 
-/* *next: the recno that must come; moved on. *at: where b->bytes is parsed to. */
+/*
+ * *next: the recno that must come; moved on. *at: where b->bytes is parsed to.
+ * end: the first recno of another epoch.
+ */
 static int client_batch_parse(struct client *c, struct client_batch *b,
-			      size_t *at, u64 *next, u64 rcvd)
+			      size_t *at, u64 *next, u64 rcvd, u64 end)
 {
 	int err = 0;
 
-	while (!err && *at < b->len && b->n < CLIENT_BATCH) {
+	while (!err && *at < b->len && b->n < CLIENT_BATCH && *next < end) {
 		const struct im_rec *r = (const void *)(b->bytes + *at);
 		struct im_body body;
 		size_t need;
@@ -322,15 +336,38 @@ static u64 client_ms(void)
 	return (u64)ts.tv_sec * 1000 + (u64)ts.tv_nsec / 1000000;
 }
 
+/* Notes the epoch of record `next`; *end: where it ends, as far as that came. */
+static int client_epochs(struct client *c, struct stream *s, u64 next, u64 *end)
+{
+	struct im_wire_epoch e;
+	int err = 0;
+
+	*end = UINT64_MAX;
+	while (!err && stream_epoch(s, &e, false)) {
+		if (le64_to_cpu(e.first) > next) {
+			*end = le64_to_cpu(e.first);
+			break;
+		}
+		stream_epoch(s, &e, true);
+		err = lineage_set(c, &e);
+	}
+	return err;
+}
+
 /* All that was gathered, in batches. */
-static int client_bytes(struct client *c, struct client_batch *b, u64 *next,
-			u64 rcvd)
+static int client_bytes(struct client *c, struct stream *s,
+			struct client_batch *b, u64 *next, u64 rcvd)
 {
 	size_t at = 0;
+	u64 end;
 	int err = 0;
 
 	while (!err && at < b->len) {
-		err = client_batch_parse(c, b, &at, next, rcvd);
+		err = client_epochs(c, s, *next, &end);
+		if (!err)
+			err = client_batch_parse(c, b, &at, next, rcvd, end);
+		if (!err && *next - 1 > c->seen)
+			c->seen = *next - 1;
 		if (!err)
 			err = client_batch_apply(c, b, *next);
 		client_batch_clear(b);
@@ -353,6 +390,7 @@ static int client_follow(struct client *c, const struct client_place *place)
 {
 	struct stream *s;
 	u64 next = place->low, marked_at = client_ms();
+	char args[LINEAGE_ARGS];
 	bool owed = false;	/* last_rcvd may be behind what is applied */
 	int err;
 
@@ -361,8 +399,13 @@ static int client_follow(struct client *c, const struct client_place *place)
 	c->f->stat.applied = place->recno;
 	pthread_mutex_unlock(&c->f->stat.lock);
 	err = client_window_end(c, place->recno);
+	c->seen = place->recno;
+	if (c->seen < client_window(c))
+		c->seen = client_window(c);
 	if (!err)
-		err = stream_start(&s, c, next);
+		err = lineage_args(c, c->seen, args, sizeof(args));
+	if (!err)
+		err = stream_start(&s, c, next, args);
 	if (err)
 		return err;
 	while (!err) {
@@ -375,7 +418,7 @@ static int client_follow(struct client *c, const struct client_place *place)
 			snprintf(c->why, sizeof(c->why), "%.250s",
 				 stream_error(s));
 		if (!err && b.len) {
-			err = client_bytes(c, &b, &next, place->recno);
+			err = client_bytes(c, s, &b, &next, place->recno);
 			owed = true;
 			c->good = true;
 			if (!err)
@@ -508,9 +551,10 @@ static void *client_main(void *arg)
 		if (err == -ESTALE || err == -EUCLEAN) {
 			snapshot = true;
 			logmsg(LOG_NOTICE, "%s: %s: taking a snapshot",
-			       c->f->name, err == -ESTALE ?
-			       "the server's log does not reach back to here" :
-			       "the tree differs from the log");
+			       c->f->name, err == -EUCLEAN ?
+			       "the tree differs from the log" :
+			       c->why[0] ? c->why :
+			       "the server's log does not reach back to here");
 		} else {
 			fset_error(c->f, "%s", c->why[0] ? c->why :
 				   strerror(-err));

@@ -23,6 +23,7 @@ struct client {
 	u64 id;			/* its origin id */
 	struct tree tree;
 	bool good;		/* this session has got something done */
+	u64 seen;		/* newest record that was given to apply.c */
 	char why[256];		/* the last error, in words */
 };
 
@@ -51,12 +52,25 @@ static inline bool client_hopeless(int err)
 	       err == -EOVERFLOW;
 }
 
+/* lineage.c */
+/*
+ * "&seen=N&epoch=E" for a request: the server refuses if its log is not the one
+ * that record `seen` came from. Empty: nothing is known. -ESTALE: too much is.
+ */
+#define LINEAGE_ARGS	64
+int lineage_args(const struct client *c, u64 seen, char *buf, size_t size);
+int lineage_frame(const u8 *p, size_t len, struct im_wire_epoch *e);
+/* Saves it if it is news. */
+int lineage_set(struct client *c, const struct im_wire_epoch *e);
+void lineage_forget(struct client *c);	/* not saved yet */
+
 /* graft.c */
 /*
  * The whole tree as the server has it. *start: replay from the next record on.
+ * args: of lineage.c, the server must agree to them.
  * Its data is here when this returns, maybe not yet on disk.
  */
-int graft_all(struct client *c, u64 *start);
+int graft_all(struct client *c, u64 *start, const char *args);
 /* The directory fid, which is here, and all below it; moves the window. */
 int graft_dir(struct client *c, const struct im_fid *fid);
 

@@ -36,6 +36,8 @@ struct graft {
 	bool begun, gone, ended;
 	struct im_fid top;		/* of the stream */
 	u64 start, end;
+	char args[LINEAGE_ARGS];
+	__le64 newest;			/* epoch of all streams, once known */
 	bool listing, skip;		/* in a DIR, of which nothing is here */
 	struct im_fid dir;
 	struct fidset seen;		/* hashes of names in dir, as FIDs */
@@ -480,9 +482,28 @@ static int graft_begin(struct graft *g, const u8 *p, size_t len)
 	if (le64_to_cpu(b.incarnation) != g->c->inc ||
 	    !im_fid_eq(&b.root, &g->c->srv.root))
 		return -ESTALE;
+	/* So it is not the server that info was asked of. */
+	if (im_fid_eq(&g->top, &g->c->srv.root) &&
+	    le64_to_cpu(b.start) < le64_to_cpu(g->c->srv.durable))
+		return -ESTALE;
 	g->start = le64_to_cpu(b.start);
 	g->begun = true;
 	return 0;
+}
+
+/* One graft comes from one mount of the server, or begins again. */
+static int graft_epoch(struct graft *g, const u8 *p, size_t len)
+{
+	struct im_wire_epoch e;
+	int err = lineage_frame(p, len, &e);
+
+	if (err || !g->begun)
+		return -EPROTO;
+	if (!e.next && g->newest && g->newest != e.epoch)
+		return -ESTALE;
+	if (!e.next)
+		g->newest = e.epoch;
+	return lineage_set(g->c, &e);
 }
 
 static int graft_frame(void *arg, unsigned int type, const u8 *p, size_t len)
@@ -497,6 +518,8 @@ static int graft_frame(void *arg, unsigned int type, const u8 *p, size_t len)
 		return 0;
 	case IM_FR_BEGIN:
 		return graft_begin(g, p, len);
+	case IM_FR_EPOCH:
+		return graft_epoch(g, p, len);
 	case IM_FR_OBJECT:
 		return graft_top(g, p, len);
 	case IM_FR_GONE:
@@ -523,12 +546,13 @@ static int graft_frame(void *arg, unsigned int type, const u8 *p, size_t len)
 static int graft_stream(struct graft *g, const struct im_fid *fid)
 {
 	struct client *c = g->c;
-	char what[128];
+	char what[128 + LINEAGE_ARGS];
 	int n, err;
 
 	g->begun = g->gone = g->ended = g->listing = false;
 	g->top = im_fid_none(fid) ? c->srv.root : *fid;
-	n = snprintf(what, sizeof(what), "snapshot?inc=%" PRIu64, c->inc);
+	n = snprintf(what, sizeof(what), "snapshot?inc=%" PRIu64 "%s", c->inc,
+		     g->args);
 	if (!im_fid_none(fid))
 		snprintf(what + n, sizeof(what) - n, "&fid=%" PRIu64 ".%u",
 			 le64_to_cpu(fid->ino), le32_to_cpu(fid->gen));
@@ -623,13 +647,14 @@ static int graft_run(struct graft *g, const struct im_fid *fid)
 	return err;
 }
 
-int graft_all(struct client *c, u64 *start)
+int graft_all(struct client *c, u64 *start, const char *args)
 {
 	struct graft g = { .c = c, .t = &c->tree };
 	struct im_ioc_info info;
 	struct im_fid none = { 0 };
 	int err;
 
+	snprintf(g.args, sizeof(g.args), "%s", args);
 	if (ioctl(c->f->fd, IM_IOC_INFO, &info))
 		return -errno;
 	err = graft_suspects(&g, &info);
@@ -657,8 +682,12 @@ int graft_dir(struct client *c, const struct im_fid *fid)
 {
 	struct graft g = { .c = c, .t = &c->tree };
 	u64 was = client_window(c);
-	int err = client_set_window(c, CLIENT_WINDOW_ALL);
+	int err;
 
+	err = lineage_args(c, c->seen < was ? was : c->seen, g.args,
+			   sizeof(g.args));
+	if (!err)
+		err = client_set_window(c, CLIENT_WINDOW_ALL);
 	if (!err)
 		err = graft_run(&g, fid);
 	if (!err)

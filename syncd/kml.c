@@ -24,6 +24,7 @@ struct kml {
 	struct answer a;
 	int fd;
 	bool begun;
+	u64 epoch_next;		/* first record that wants another EPOCH */
 	_Alignas(8) u8 buf[KML_READ];
 };
 
@@ -43,6 +44,36 @@ int kml_open(struct fset *f, u64 from)
 	int fd = ioctl(f->fd, IM_IOC_KML, &k);
 
 	return fd < 0 ? -errno : fd;
+}
+
+int kml_lineage(struct fset *f, u64 seen, u64 epoch)
+{
+	struct im_ioc_epoch e = { .recno = seen };
+	struct im_ioc_info info;
+	int err = kml_info(f, &info);
+
+	if (err)
+		return err;
+	if (seen > info.last)
+		return -ESTALE;
+	if (ioctl(f->fd, IM_IOC_EPOCH, &e) < 0)
+		return -errno;
+	return e.epoch == epoch ? 0 : -ESTALE;
+}
+
+int kml_put_epoch(struct fset *f, struct im_buf *out, u64 recno, u64 *next)
+{
+	struct im_ioc_epoch e = { .recno = recno };
+	struct im_wire_epoch w;
+
+	if (ioctl(f->fd, IM_IOC_EPOCH, &e) < 0)
+		return -errno;
+	w.epoch = cpu_to_le64(e.epoch);
+	w.first = cpu_to_le64(e.first);
+	w.next = cpu_to_le64(e.next);
+	im_frame_put(out, IM_FR_EPOCH, &w, sizeof(w), 0);
+	*next = e.next ? e.next : UINT64_MAX;
+	return 0;
 }
 
 int kml_settle(struct fset *f, const atomic_bool *stop)
@@ -92,10 +123,18 @@ static void kml_put_alive(struct kml *k, u64 durable)
 	im_frame_put(&k->a.out, IM_FR_ALIVE, &le, sizeof(le), 0);
 }
 
+static void kml_put_some(struct kml *k, size_t from, size_t to)
+{
+	if (from < to)
+		im_frame_put(&k->a.out, IM_FR_RECORDS, k->buf + from, to - from,
+			     to - from >= KML_PACK_MIN ? ANSWER_LEVEL : 0);
+}
+
 static int kml_put_records(struct kml *k, size_t len)
 {
 	const struct im_rec *rec;
-	size_t at, n;
+	size_t at, n, from = 0;
+	int err;
 
 	/* The kernel's own, but a peer would have to take the blame. */
 	for (at = 0; at < len; at += n) {
@@ -106,10 +145,18 @@ static int kml_put_records(struct kml *k, size_t len)
 		n = le32_to_cpu(rec->len);
 		if (n < sizeof(*rec) || n % 8 || n > len - at)
 			return -EBADMSG;
+		if (le64_to_cpu(rec->recno) >= k->epoch_next) {
+			kml_put_some(k, from, at);
+			from = at;
+			err = kml_put_epoch(k->a.f, &k->a.out,
+					    le64_to_cpu(rec->recno),
+					    &k->epoch_next);
+			if (err)
+				return err;
+		}
 		k->a.records++;
 	}
-	im_frame_put(&k->a.out, IM_FR_RECORDS, k->buf, len,
-		     len >= KML_PACK_MIN ? ANSWER_LEVEL : 0);
+	kml_put_some(k, from, len);
 	return 1;
 }
 

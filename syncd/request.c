@@ -144,6 +144,11 @@ static void request_params(struct request *r)
 	r->has_fid = text;
 	if (text ? !param_fid(text, &r->fid) : r->verb->fid)
 		request_fail(r, 400, "fid must be INO.GEN");
+	text = param(r, "epoch");
+	r->has_epoch = text;
+	if (text && (!param_u64(text, &r->epoch) ||
+		     !param_u64(param(r, "seen"), &r->seen)))
+		request_fail(r, 400, "seen must be a record number, epoch a number");
 	text = param(r, "recno");
 	if (text && !param_u64(text, &r->hint.recno))
 		request_fail(r, 400, "recno must be a record number");
@@ -184,11 +189,27 @@ static void run_info(struct request *r)
 		r->status = 200;
 }
 
+/* Is this log the one that the client's records came from? */
+static bool run_lineage_ok(struct request *r)
+{
+	int err = r->has_epoch ? kml_lineage(r->f, r->seen, r->epoch) : 0;
+
+	if (err == -ESTALE)
+		request_fail(r, 410, "record %llu of '%s' is not the one that you have: this is a copy, or was restored from a backup; resynchronise",
+			     (unsigned long long)r->seen, r->f->name);
+	else if (err)
+		request_errno(r, err, "cannot ask the log");
+	return !err;
+}
+
 static void run_kml(struct request *r)
 {
+	struct answer *a;
 	int err = 0;
-	struct answer *a = kml_answer(r->f, r->from, &err);
 
+	if (!run_lineage_ok(r))
+		return;
+	a = kml_answer(r->f, r->from, &err);
 	if (a)
 		run_answer(r, a);
 	else if (err == -ESTALE || err == -EBADMSG || err == -EINVAL)
@@ -200,7 +221,8 @@ static void run_kml(struct request *r)
 
 static void run_snapshot(struct request *r)
 {
-	run_answer(r, snapshot_answer(r->has_fid ? &r->fid : NULL));
+	if (run_lineage_ok(r))
+		run_answer(r, snapshot_answer(r->has_fid ? &r->fid : NULL));
 }
 
 static bool run_items_ok(struct request *r)

@@ -23,6 +23,8 @@ struct request {
 	bool has_fid;
 	struct hint hint;
 	u64 from;
+	bool has_epoch;
+	u64 seen, epoch;		/* of the client's newest record */
 	u32 block;
 	u64 length;			/* of the body, as announced */
 	u64 reserved;			/* of what all bodies may take */

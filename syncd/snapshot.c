@@ -102,6 +102,7 @@ static int snapshot_begin(struct snapshot *s)
 	struct hint none = { 0 };
 	struct im_ioc_info info;
 	struct stat st;
+	u64 next;
 	int fd, err;
 
 	err = kml_info(s->a.f, &info);
@@ -115,6 +116,11 @@ static int snapshot_begin(struct snapshot *s)
 	b.incarnation = cpu_to_le64(info.incarnation);
 	b.root = s->root;
 	im_frame_put(&s->a.out, IM_FR_BEGIN, &b, sizeof(b), 0);
+	for (next = info.durable; next != UINT64_MAX;) {
+		err = kml_put_epoch(s->a.f, &s->a.out, next, &next);
+		if (err)
+			return err;
+	}
 
 	s->state = SNAP_END;
 	fd = answer_fid_open(&s->a, &s->top, &none, O_PATH);

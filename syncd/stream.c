@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#define STREAM_EPOCHS	(1U << 20)	/* bytes: more than records can have */
 #define STREAM_ROOM	(16U << 20)	/* then the server has to wait */
 
 struct stream {
@@ -11,10 +12,12 @@ struct stream {
 	pthread_t thread;
 	struct http *h;
 	u64 from;
+	char args[LINEAGE_ARGS];
 	atomic_bool quit;
 	pthread_mutex_t lock;		/* all below */
 	pthread_cond_t cond;
 	struct im_buf q;
+	struct im_buf epochs;		/* struct im_wire_epoch */
 	int err;			/* why it ended */
 	bool ended;
 };
@@ -33,6 +36,36 @@ static int stream_records(struct stream *s, const u8 *p, size_t len)
 	return err;
 }
 
+static int stream_epochs(struct stream *s, const u8 *p, size_t len)
+{
+	struct im_wire_epoch e;
+	int err = lineage_frame(p, len, &e);
+
+	if (err)
+		return err;
+	pthread_mutex_lock(&s->lock);
+	im_buf_put(&s->epochs, &e, sizeof(e));
+	err = s->epochs.len > STREAM_EPOCHS ? -EPROTO : s->epochs.err;
+	pthread_mutex_unlock(&s->lock);
+	return err;
+}
+
+bool stream_epoch(struct stream *s, struct im_wire_epoch *e, bool take)
+{
+	bool any;
+
+	pthread_mutex_lock(&s->lock);
+	any = s->epochs.len >= sizeof(*e);
+	if (any)
+		memcpy(e, s->epochs.p, sizeof(*e));
+	if (any && take) {
+		s->epochs.len -= sizeof(*e);
+		memmove(s->epochs.p, s->epochs.p + sizeof(*e), s->epochs.len);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return any;
+}
+
 static int stream_frame(void *arg, unsigned int type, const u8 *p, size_t len)
 {
 	struct stream *s = arg;
@@ -42,6 +75,8 @@ static int stream_frame(void *arg, unsigned int type, const u8 *p, size_t len)
 	switch (type) {
 	case IM_FR_RECORDS:
 		return len ? stream_records(s, p, len) : -EPROTO;
+	case IM_FR_EPOCH:
+		return stream_epochs(s, p, len);
 	case IM_FR_ALIVE:
 		if (len != sizeof(durable))
 			return -EPROTO;
@@ -59,11 +94,11 @@ static int stream_frame(void *arg, unsigned int type, const u8 *p, size_t len)
 static void *stream_main(void *arg)
 {
 	struct stream *s = arg;
-	char what[96];
+	char what[96 + LINEAGE_ARGS];
 	int err;
 
-	snprintf(what, sizeof(what), "kml?inc=%" PRIu64 "&from=%" PRIu64,
-		 s->c->inc, s->from);
+	snprintf(what, sizeof(what), "kml?inc=%" PRIu64 "&from=%" PRIu64 "%s",
+		 s->c->inc, s->from, s->args);
 	err = http_frames(s->h, what, NULL, 0, stream_frame, s);
 	pthread_mutex_lock(&s->lock);
 	s->err = err ? err : -ENOLINK;
@@ -73,7 +108,8 @@ static void *stream_main(void *arg)
 	return NULL;
 }
 
-int stream_start(struct stream **out, struct client *c, u64 from)
+int stream_start(struct stream **out, struct client *c, u64 from,
+		 const char *args)
 {
 	struct stream *s = calloc(1, sizeof(*s));
 	int err = -ENOMEM;
@@ -82,6 +118,7 @@ int stream_start(struct stream **out, struct client *c, u64 from)
 		return -ENOMEM;
 	s->c = c;
 	s->from = from;
+	snprintf(s->args, sizeof(s->args), "%s", args);
 	s->h = http_new(&c->remote, c->f, &s->quit);
 	if (!s->h)
 		goto err_free;
@@ -115,6 +152,7 @@ void stream_stop(struct stream *s)
 	pthread_mutex_destroy(&s->lock);
 	http_free(s->h);
 	im_buf_free(&s->q);
+	im_buf_free(&s->epochs);
 	free(s);
 }
 

@@ -10,7 +10,9 @@
 
 struct stream;
 
-int stream_start(struct stream **s, struct client *c, u64 from);
+/* args: of lineage.c. */
+int stream_start(struct stream **s, struct client *c, u64 from,
+		 const char *args);
 void stream_stop(struct stream *s);
 
 /*
@@ -20,6 +22,11 @@ void stream_stop(struct stream *s);
  */
 #define STREAM_TAKE	(8U << 20)
 int stream_take(struct stream *s, u8 **p, size_t *len, unsigned int ms);
+/*
+ * The oldest EPOCH that was not taken yet, among those that came before what
+ * stream_take() gave. false: there is none. take: it is now.
+ */
+bool stream_epoch(struct stream *s, struct im_wire_epoch *e, bool take);
 const char *stream_error(struct stream *s);
 
 #endif /* _SYNCD_STREAM_H */

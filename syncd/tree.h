@@ -23,6 +23,8 @@
 #define TREE_DIRS	64		/* open directories kept */
 #define TREE_STATE	IM_XATTR_PREFIX "server"
 
+#define TREE_EPOCHS	16
+
 /* Where this client is with its server; an xattr of the replica's root. */
 struct tree_state {
 	__le32 version;			/* TREE_STATE_VERSION */
@@ -33,9 +35,10 @@ struct tree_state {
 	__le64 window;			/* records up to here may find that the
 					 * tree is ahead of them already */
 	__le32 round;			/* counts snapshots */
-	__le32 zero;
+	__le32 epoch_count;
+	struct im_epoch epochs[TREE_EPOCHS];	/* of the server, see lineage.c */
 };
-#define TREE_STATE_VERSION	1
+#define TREE_STATE_VERSION	2
 enum tree_phase { TREE_NEW, TREE_SNAPSHOT, TREE_FOLLOW };
 
 struct tree_dir {

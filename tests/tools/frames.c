@@ -28,7 +28,7 @@ static const char *const names[IM_FR_MAX + 1] = {
 	[IM_FR_FILE] = "FILE", [IM_FR_DATA] = "DATA", [IM_FR_HOLE] = "HOLE",
 	[IM_FR_FILEEND] = "FILEEND", [IM_FR_DELTA] = "DELTA",
 	[IM_FR_SUMS] = "SUMS", [IM_FR_SIG] = "SIG", [IM_FR_END] = "END",
-	[IM_FR_ERROR] = "ERROR",
+	[IM_FR_ERROR] = "ERROR", [IM_FR_EPOCH] = "EPOCH",
 };
 
 static XXH3_state_t *hash;
@@ -193,6 +193,11 @@ static int dump(void *arg, unsigned int type, const u8 *p, size_t len)
 	case IM_FR_DATA:
 		printf("DATA off=%" PRIu64 " len=%zu\n", le64_at(p, len, 0),
 		       len - 8);
+		return 0;
+	case IM_FR_EPOCH:
+		printf("EPOCH first=%" PRIu64 " next=%" PRIu64
+		       " epoch=%" PRIx64 "\n", le64_at(p, len, 8),
+		       le64_at(p, len, 16), le64_at(p, len, 0));
 		return 0;
 	case IM_FR_ALIVE:
 	case IM_FR_END:

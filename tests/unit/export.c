@@ -126,8 +126,9 @@ static void test_snapshot(void)
 	before = atomic_load(&fakelog.opened);
 	f = frames_ask("/im/1/t/snapshot?inc=9", NULL);
 	ok(last_is(f, IM_FR_END) && f->v[0].type == IM_FR_BEGIN &&
-	   f->v[1].type == IM_FR_OBJECT,
-	   "a snapshot goes from BEGIN, the root, to END");
+	   f->v[1].type == IM_FR_EPOCH && f->v[2].type == IM_FR_EPOCH &&
+	   f->v[3].type == IM_FR_OBJECT,
+	   "a snapshot goes from BEGIN, the epochs, the root, to END");
 	memcpy(&b, f->v[0].p, sizeof(b));
 	is(le64_to_cpu(b.start), 15, "it begins at the durable record");
 	memcpy(&end, f->v[f->n - 1].p, sizeof(end));
@@ -150,10 +151,10 @@ static void test_snapshot(void)
 	snprintf(url, sizeof(url), "/im/1/t/snapshot?inc=9&fid=%s",
 		 fid_text("fifo"));
 	f = frames_ask(url, NULL);
-	ok(last_is(f, IM_FR_END) && f->n == 3 && f->v[1].type == IM_FR_OBJECT,
+	ok(last_is(f, IM_FR_END) && f->n == 5 && f->v[3].type == IM_FR_OBJECT,
 	   "an object that is no directory");
 	f = frames_ask("/im/1/t/snapshot?inc=9&fid=999999999.1", NULL);
-	ok(last_is(f, IM_FR_END) && f->n == 3 && f->v[1].type == IM_FR_GONE,
+	ok(last_is(f, IM_FR_END) && f->n == 5 && f->v[3].type == IM_FR_GONE,
 	   "and one that is gone");
 }
 

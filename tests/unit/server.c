@@ -63,6 +63,12 @@ static void test_paths(void)
 	status_is("/im/1/t/kml?inc=9&from=0", 410);
 	status_is("/im/1/t/kml?inc=9&from=2", 410);
 	status_is("/im/1/t/kml?inc=9&from=22", 410);
+	status_is("/im/1/t/kml?inc=9&from=21&seen=20&epoch=71", 410);
+	status_is("/im/1/t/kml?inc=9&from=21&seen=21&epoch=70", 410);
+	status_is("/im/1/t/kml?inc=9&from=21&seen=20&epoch=x", 400);
+	status_is("/im/1/t/kml?inc=9&from=21&epoch=70", 400);
+	status_is("/im/1/t/snapshot?inc=9&seen=20&epoch=71", 410);
+	status_is("/im/1/t/snapshot?inc=9&seen=20&epoch=70", 200);
 	ask(&r, "/im/1/t/info", &(struct ask){ .method = "DELETE" });
 	is(r.status, 405, "DELETE is refused");
 	im_buf_free(&r.body);
@@ -227,6 +233,18 @@ static void *follow(void *arg)
 	return NULL;
 }
 
+static bool epoch_is(unsigned int type, const u8 *p, size_t len, u64 epoch,
+		     u64 first, u64 next)
+{
+	struct im_wire_epoch e;
+
+	if (type != IM_FR_EPOCH || len != sizeof(e))
+		return false;
+	memcpy(&e, p, sizeof(e));
+	return le64_to_cpu(e.epoch) == epoch && le64_to_cpu(e.first) == first &&
+	       le64_to_cpu(e.next) == next;
+}
+
 static void test_kml(void)
 {
 	static struct frames f;
@@ -244,7 +262,8 @@ static void test_kml(void)
 	u64 records = set.stat.records;
 
 	im_rec_encode(two, &rec, &(struct im_body){ 0 });
-	memcpy(two + sizeof(rec), two, sizeof(rec));
+	rec.recno = cpu_to_le64(FAKE_EPOCH_END);
+	im_rec_encode(two + sizeof(rec), &rec, &(struct im_body){ 0 });
 	pthread_create(&who.thread, NULL, follow, &who);
 	for (i = 0; i < 500 && atomic_load(&fakelog.opened) == before; i++)
 		usleep(10000);
@@ -262,10 +281,18 @@ static void test_kml(void)
 	   "the stream ends soon when the fileset stops");
 	ok(!im_frames_feed(&d, who.r.body.p, who.r.body.len),
 	   "what came before are frames");
-	ok(f.n >= 3 && f.v[0].type == IM_FR_ALIVE &&
-	   f.v[1].type == IM_FR_RECORDS && f.v[1].len == sizeof(two) &&
-	   !memcmp(f.v[1].p, two, sizeof(two)) && f.v[2].len == sizeof(rec),
+	ok(f.n >= 6 && f.v[0].type == IM_FR_ALIVE &&
+	   f.v[2].type == IM_FR_RECORDS && f.v[2].len == sizeof(rec) &&
+	   !memcmp(f.v[2].p, two, sizeof(rec)) &&
+	   f.v[4].type == IM_FR_RECORDS && f.v[4].len == sizeof(rec) &&
+	   !memcmp(f.v[4].p, two + sizeof(rec), sizeof(rec)) &&
+	   f.v[5].type == IM_FR_RECORDS,
 	   "a sign of life, then the records as they are");
+	ok(f.n >= 6 && epoch_is(f.v[1].type, f.v[1].p, f.v[1].len, FAKE_EPOCH,
+				0, FAKE_EPOCH_END) &&
+	   epoch_is(f.v[3].type, f.v[3].p, f.v[3].len, FAKE_EPOCH + 1,
+		    FAKE_EPOCH_END, 0),
+	   "before the first, and before another mount's, their epoch");
 	is(set.stat.records - records, 3, "records are counted");
 	im_frames_free(&d);
 	im_buf_free(&who.r.body);

@@ -163,6 +163,17 @@ static int fake_kml(const struct im_ioc_kml *k)
 	return fd[0];
 }
 
+/* FAKE_EPOCH up to record FAKE_EPOCH_END, then the next one. */
+static int fake_epoch(struct im_ioc_epoch *e)
+{
+	bool old = e->recno < FAKE_EPOCH_END;
+
+	e->epoch = old ? FAKE_EPOCH : FAKE_EPOCH + 1;
+	e->first = old ? 0 : FAKE_EPOCH_END;
+	e->next = old ? FAKE_EPOCH_END : 0;
+	return 0;
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
@@ -175,6 +186,8 @@ int ioctl(int fd, unsigned long request, ...)
 		return fake_info(arg);
 	if (request == IM_IOC_KML)
 		return fake_kml(arg);
+	if (request == IM_IOC_EPOCH)
+		return fake_epoch(arg);
 	return (int)syscall(SYS_ioctl, fd, request, arg);
 }
 

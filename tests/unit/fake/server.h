@@ -20,6 +20,8 @@ struct fakelog {
 	struct im_fid lost;		/* no IM_FH_FID_INSIDE handle finds it */
 };
 extern struct fakelog fakelog;
+#define FAKE_EPOCH	70
+#define FAKE_EPOCH_END	22
 
 /*
  * Begins the test: a directory of its own, the tree in it, the server on it as
