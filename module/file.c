@@ -377,13 +377,12 @@ static ssize_t im_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (!im_write_lock(inode, shared, nowait))
 		return -EAGAIN;
 
-	/* The lower does this too, but what fails must take no set-id bits. */
-	ret = generic_write_checks(iocb, from);
-	if (ret <= 0)
-		goto unlock;
-	count = ret;
-
 	if (!IS_NOSEC(inode)) {		/* then it is not shared either */
+		/* The lower checks, too, but what fails takes no set-id bits. */
+		ret = generic_write_checks(iocb, from);
+		if (ret <= 0)
+			goto unlock;
+		count = ret;
 		ret = file_remove_privs(file);
 		if (ret)
 			goto unlock;
