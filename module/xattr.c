@@ -88,16 +88,13 @@ static int im_xattr_check(struct dentry *lower, const char *name,
 	return ret;
 }
 
-static int im_xattr_set(const struct xattr_handler *handler, im_idmap *idmap,
-			struct dentry *dentry, struct inode *inode,
-			const char *name, const void *value, size_t size,
-			int flags)
+static int im_xattr_change(struct inode *inode, const char *name,
+			   const void *value, size_t size, int flags)
 {
 	struct dentry *lower = im_lower_dentry(inode);
 	struct im_op op;
 	int err;
 
-	name = xattr_full_name(handler, name);
 	if (im_xattr_own(name)) {
 		if (!im_tag_current(IM_FS(inode->i_sb)))
 			return value ? -EPERM : -ENODATA;
@@ -146,6 +143,15 @@ err_cancel:
 	return err;
 }
 
+static int im_xattr_set(const struct xattr_handler *handler, im_idmap *idmap,
+			struct dentry *dentry, struct inode *inode,
+			const char *name, const void *value, size_t size,
+			int flags)
+{
+	return im_xattr_change(inode, xattr_full_name(handler, name), value,
+			       size, flags);
+}
+
 /* The ACL becomes what it is in records and on 6.1: an extended attribute. */
 int im_set_acl(im_idmap *idmap, struct dentry *dentry, struct posix_acl *acl,
 	       int type)
@@ -161,8 +167,7 @@ int im_set_acl(im_idmap *idmap, struct dentry *dentry, struct posix_acl *acl,
 		if (!value)
 			return -ENOMEM;
 	}
-	err = im_xattr_set(NULL, idmap, dentry, d_inode(dentry), name, value,
-			   size, 0);
+	err = im_xattr_change(d_inode(dentry), name, value, size, 0);
 	kfree(value);
 	return err;
 }

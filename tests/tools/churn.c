@@ -210,31 +210,6 @@ static void save_by_rename(const char *p)
 		unlink(tmp);
 }
 
-/* A file that has no name before it has its data. */
-static void name_late(const char *p)
-{
-	char dir[DEPTH * 260 + 64], at[40], buf[3000];
-	int fd;
-
-	strcpy(dir, p);
-	*strrchr(dir, '/') = '\0';
-	fd = check("tmpfile", dir, open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC,
-					0600 | below(0100)));
-	if (fd < 0)
-		return;
-	fill(buf, sizeof(buf));
-	if (below(4))
-		check("write", dir, write(fd, buf, 1 + below(sizeof(buf))));
-	if (!below(4))
-		check("fsetxattr", dir, fsetxattr(fd, "user.a", buf,
-						  1 + below(20), 0));
-	snprintf(at, sizeof(at), "/proc/self/fd/%d", fd);
-	if (!check("linkat", p, linkat(AT_FDCWD, at, AT_FDCWD, p,
-				       AT_SYMLINK_FOLLOW)) && below(2))
-		check("write", p, write(fd, buf, 1 + below(sizeof(buf))));
-	close(fd);
-}
-
 static void change_acl(const char *p)
 {
 	/* version 2; user::rw- user:N:r-- group::r-- mask::r-x other::--- */
@@ -350,10 +325,8 @@ static void step(void)
 		make_special(a);
 	} else if (k < 96) {
 		check("truncate", a, truncate(a, below(100000)));
-	} else if (k < 98) {
-		save_by_rename(a);
 	} else {
-		name_late(a);
+		save_by_rename(a);
 	}
 }
 
