@@ -13,7 +13,8 @@
  *    must be whole when it gets there.
  *  - Of SETATTRs, and of SETXATTRs of one name, that follow each other the
  *    last one is left, if it says all that the earlier one did, and nobody
- *    has inherited from the object in between.
+ *    has inherited from the object in between. The removal of an access ACL
+ *    does not say what mode that had set.
  */
 #include "fold.h"
 
@@ -213,12 +214,22 @@ static void fold_basis_back(struct fold *f, struct fold_item *it, int made)
 	}
 }
 
+/* Setting an access ACL sets the mode, removing it leaves that as it is. */
+static bool fold_leaves_mode(const struct fold_item *it)
+{
+	static const char acl[] = "system.posix_acl_access";
+
+	return fold_op(it) == IM_OP_REMOVEXATTR &&
+	       it->body.name_len == sizeof(acl) - 1 &&
+	       !memcmp(it->body.name, acl, sizeof(acl) - 1);
+}
+
 static void fold_xattr(struct fold *f, struct fold_fid *e, int i)
 {
 	struct fold_item *it = &f->v[i];
-	int k, steps = 0;
+	int k = fold_leaves_mode(it) ? -1 : e->xattr, steps = 0;
 
-	for (k = e->xattr; k >= 0 && steps++ < FOLD_BACK; k = f->v[k].prev) {
+	for (; k >= 0 && steps++ < FOLD_BACK; k = f->v[k].prev) {
 		struct fold_item *was = &f->v[k];
 
 		if (was->act == FOLD_APPLY &&

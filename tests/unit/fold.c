@@ -144,6 +144,17 @@ static void cases(void)
 	acts("--T", "made and removed: only the directory's time is left");
 	is(v[2].times, FOLD_TIMES_DIR, "of the one directory");
 
+	BATCH(SETX(10, "system.posix_acl_access", "v"),
+	      { .op = IM_OP_REMOVEXATTR, .fid = 10,
+		.name = "system.posix_acl_access" });
+	acts("AA", "an ACL that goes leaves the mode that it had set");
+	BATCH(SETX(10, "system.posix_acl_access", "v"),
+	      SETX(10, "system.posix_acl_access", "w"));
+	acts("-A", "another ACL does not");
+	BATCH(SETX(10, "user.x", "v"),
+	      { .op = IM_OP_REMOVEXATTR, .fid = 10, .name = "user.x" });
+	acts("-A", "nor does another xattr");
+
 	window = 100;
 	BATCH(CREATE(10, 1, "a"), CLOSE(10, 0, 5, 0, 5),
 	      UNLINK(10, 1, "a", IM_RF_LAST));
