@@ -88,7 +88,7 @@ static int apply_misfit(struct apply *a, const struct im_fid *dir,
 	       im_op_name(fold_op(a->it)), a->name, what);
 	if (im_fid_none(dir))
 		return -EUCLEAN;
-	err = graft_dir(c, dir);
+	err = graft_dir(c, dir, client_window(c));
 	if (err)
 		return err;
 	return apply_in_window(a) ? -EAGAIN : -EUCLEAN;
@@ -573,7 +573,7 @@ static int apply_rename(struct apply *a)
 		err = apply_misfit(a, &r->dir, "source or target is another object");
 		if (err != -EAGAIN || im_fid_eq(&r->dir, &r->dir2))
 			return err;
-		err = graft_dir(a->c, &r->dir2);
+		err = graft_dir(a->c, &r->dir2, client_window(a->c));
 		return err ? err : -EAGAIN;
 	}
 	if (fold_flags(a->it) & IM_RF_EXCHANGE)

@@ -71,8 +71,11 @@ void lineage_forget(struct client *c);	/* not saved yet */
  * Its data is here when this returns, maybe not yet on disk.
  */
 int graft_all(struct client *c, u64 *start, const char *args);
-/* The directory fid, which is here, and all below it; moves the window. */
-int graft_dir(struct client *c, const struct im_fid *fid);
+/*
+ * The directory fid, which is here, and all below it; moves the window. was:
+ * the window as it was before the caller began.
+ */
+int graft_dir(struct client *c, const struct im_fid *fid, u64 was);
 
 /* apply.c */
 /*

@@ -404,12 +404,33 @@ static int content_stat_one(void *arg, unsigned int i, const struct im_obj *obj)
 	return 0;
 }
 
+/*
+ * Objects as they are now may be ahead of the window. What that matters for is
+ * the default ACL of a directory, which what is made in it inherits: so the
+ * window moves up to the newest record that can have been seen.
+ */
+static int content_window(struct client *c)
+{
+	struct im_wire_info srv;
+	int err = http_info(c->http, &srv);
+
+	if (err)
+		return err;
+	if (srv.incarnation != c->srv.incarnation)
+		return -ESTALE;
+	/* the answer had settled, so this is not older than what it saw */
+	if (le64_to_cpu(srv.durable) <= client_window(c))
+		return 0;
+	return client_set_window(c, le64_to_cpu(srv.durable));
+}
+
 int apply_look_at(struct apply *a, struct im_obj *obj)
 {
 	struct fetch_want *v = NULL;
 	struct content_stat s = { 0 };
 	struct fetch_load *l;
 	unsigned int n = 0;
+	bool dirs = false;
 	size_t k;
 	int err = 0;
 
@@ -431,10 +452,13 @@ int apply_look_at(struct apply *a, struct im_obj *obj)
 			v[n].fid = it->rec->fid;
 			v[n].recno = it->recno;
 			s.item[n++] = it;
+			dirs |= fold_op(it) == IM_OP_MKDIR;
 		}
 		if (!err)
 			err = fetch_stat(a->c->http, a->c->inc, v, n,
 					 content_stat_one, &s);
+		if (!err && dirs)
+			err = content_window(a->c);
 		for (k = 0; err && s.item && k < n; k++)
 			content_unload(s.item[k]);
 		free(s.item);
@@ -533,6 +557,7 @@ int apply_fetch_object(struct client *c, int dirfd, const char *name,
 {
 	struct fetch_want w = { .fid = *fid, .recno = c->tree.recno };
 	struct content_object o = { 0 };
+	u64 window = client_window(c);
 	struct im_obj obj;
 	struct shape s;
 	int fd = -1, err;
@@ -545,11 +570,18 @@ int apply_fetch_object(struct client *c, int dirfd, const char *name,
 		goto out;
 	}
 	shape_from_obj(&s, &obj);
-	err = tree_tag_plain(&c->tree, fid, -1);
+	/* An empty directory that a crash leaves here would pass for all of it. */
+	err = S_ISDIR(s.mode) ? client_set_window(c, CLIENT_WINDOW_ALL) : 0;
+	if (!err)
+		err = tree_tag_plain(&c->tree, fid, -1);
 	if (!err)
 		err = shape_make(dirfd, name, &s);
-	if (!err)
-		err = tree_made(&c->tree, dirfd, name, fid);
+	if (err) {
+		/* nothing was made; the error that counts is the first */
+		client_set_window(c, window);
+		goto out;
+	}
+	err = tree_made(&c->tree, dirfd, name, fid);
 	if (err)
 		goto out;
 	fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -559,7 +591,7 @@ int apply_fetch_object(struct client *c, int dirfd, const char *name,
 	if (!err && S_ISREG(s.mode) && le64_to_cpu(obj.o->size))
 		err = content_whole(c, fid);
 	else if (!err && S_ISDIR(s.mode))
-		err = graft_dir(c, fid);
+		err = graft_dir(c, fid, window);
 	else if (!err)
 		err = shape_times(fd, le64_to_cpu(obj.o->mtime),
 				  le32_to_cpu(obj.o->mtime_ns));

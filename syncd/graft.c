@@ -678,10 +678,9 @@ int graft_all(struct client *c, u64 *start, const char *args)
 	return err;
 }
 
-int graft_dir(struct client *c, const struct im_fid *fid)
+int graft_dir(struct client *c, const struct im_fid *fid, u64 was)
 {
 	struct graft g = { .c = c, .t = &c->tree };
-	u64 was = client_window(c);
 	int err;
 
 	err = lineage_args(c, c->seen < was ? was : c->seen, g.args,

@@ -611,23 +611,11 @@ int main(int argc, char **argv)
 		times_of_names, times_of_reading, times_of_writing,
 		times_of_attributes, set_ids, inherit, sticky, flags_of, room,
 	};
-	size_t i;
-	char name[16];
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: posix-attrs DIR\n");
 		return 2;
 	}
 	rep_start(argv[1]);
-	for (i = 0; i < N(parts); i++) {
-		snprintf(name, sizeof(name), "part%zu", i);
-		if (mkdir(name, 0777) || chmod(name, 0777) || chdir(name)) {
-			fprintf(stderr, "cannot enter %s\n", name);
-			return 2;
-		}
-		parts[i]();
-		if (chdir(".."))
-			return 2;
-	}
-	return 0;
+	return rep_parts(parts, N(parts));
 }

@@ -765,23 +765,11 @@ int main(int argc, char **argv)
 		locks, leases, inotify, fanotify, execution, handles, reopen,
 		directories, namespaces, edges,
 	};
-	char name[16];
-	size_t i;
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: posix-system DIR\n");
 		return 2;
 	}
 	rep_start(argv[1]);
-	for (i = 0; i < N(parts); i++) {
-		snprintf(name, sizeof(name), "part%zu", i);
-		if (mkdir(name, 0777) || chmod(name, 0777) || chdir(name)) {
-			fprintf(stderr, "cannot enter %s\n", name);
-			return 2;
-		}
-		parts[i]();
-		if (chdir(".."))
-			return 2;
-	}
-	return 0;
+	return rep_parts(parts, N(parts));
 }

@@ -309,3 +309,21 @@ void rep_join(void)
 	if (child < 0 || waitpid(child, &status, 0) != child || status)
 		rep_say("the child ended badly");
 }
+
+int rep_parts(void (*const *parts)(void), size_t n)
+{
+	char name[32];
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "part%zu", i);
+		if (mkdir(name, 0777) || chmod(name, 0777) || chdir(name)) {
+			fprintf(stderr, "cannot enter %s\n", name);
+			return 2;
+		}
+		parts[i]();
+		if (chdir(".."))
+			return 2;
+	}
+	return 0;
+}

@@ -20,6 +20,8 @@
 void rep_start(const char *dir);
 /* A heading; also what labels refer to. */
 void rep_part(const char *name);
+/* Each in a directory of its own; an exit status. */
+int rep_parts(void (*const *parts)(void), size_t n);
 __attribute__((format(printf, 1, 2))) void rep_say(const char *fmt, ...);
 /* "label = ok" or "= ERRNO"; returns r. */
 long rep_call(const char *label, long r);
