@@ -184,7 +184,7 @@ static void im_setup_super(struct super_block *sb, struct im_fs *fs)
 {
 	struct super_block *lower = fs->lower.mnt->mnt_sb;
 
-	sb->s_magic = IM_SUPER_MAGIC;
+	sb->s_magic = 0x494d5a4f;	/* "OZMI"; only the kernel sees it */
 	sb->s_op = &im_super_ops;
 	sb->s_xattr = (void *)im_xattr_handlers;
 	sb->s_export_op = &im_export_ops;
@@ -305,6 +305,11 @@ static int im_unfreeze_fs(struct super_block *sb)
 	return err == -EINVAL ? 0 : err;
 }
 
+/*
+ * f_type stays the lower's: programs choose by it how they watch and lock files
+ * and what they expect of links and sizes, and all that is as there. That this
+ * is InterMezzo says the type in the list of mounts.
+ */
 static int im_statfs(struct dentry *dentry, struct kstatfs *buf)
 {
 	struct im_fs *fs = IM_FS(dentry->d_sb);
@@ -312,7 +317,6 @@ static int im_statfs(struct dentry *dentry, struct kstatfs *buf)
 
 	if (err)
 		return err;
-	buf->f_type = IM_SUPER_MAGIC;
 	buf->f_fsid = uuid_to_fsid(fs->fset.uuid);
 	return 0;
 }

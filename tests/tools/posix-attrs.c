@@ -23,6 +23,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
@@ -592,17 +593,20 @@ static void flags_of(void)
 static void room(void)
 {
 	struct statvfs v;
+	struct statfs f;
 
 	rep_part("statvfs");
 	T(statvfs(".", &v));
 	rep_say("bsize %lu frsize %lu namemax %lu flag %lx", v.f_bsize,
 		v.f_frsize, v.f_namemax, v.f_flag);
+	T(statfs(".", &f));
+	rep_say("type %lx flags %lx", (long)f.f_type, (long)f.f_flags);
 	/*
-	 * Not _PC_LINK_MAX and _PC_FILESIZEBITS: glibc has a table of these by
-	 * f_type, in which only the oldest filesystems are.
+	 * Not _PC_LINK_MAX: for the type that the ext filesystems share, glibc
+	 * searches the list of mounts for "ext4" and takes ext2's limit else.
 	 */
-	rep_say("pathconf %ld %ld", pathconf(".", _PC_NAME_MAX),
-		pathconf(".", _PC_2_SYMLINKS));
+	rep_say("pathconf %ld %ld %ld", pathconf(".", _PC_NAME_MAX),
+		pathconf(".", _PC_2_SYMLINKS), pathconf(".", _PC_FILESIZEBITS));
 }
 
 int main(int argc, char **argv)

@@ -35,7 +35,6 @@
 #include <linux/intermezzo_record.h>
 
 #define IM_FS_TYPE	"intermezzo"
-#define IM_SUPER_MAGIC	0x494d5a4f
 
 #define IM_FH_FID	0x81		/* FILEID_INO64_GEN */
 struct im_fh {
