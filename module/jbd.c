@@ -220,11 +220,13 @@ static void *im_jbd_begin(struct im_journal *j, unsigned int blocks, u32 *tid)
 		return ERR_PTR(-EIO);
 	}
 	handle = jbd2_journal_start(j->lower, blocks);
-	if (!IS_ERR(handle))
+	if (!IS_ERR(handle)) {
 		*tid = handle->h_transaction->t_tid;
-	else if (PTR_ERR(handle) == -EROFS)
-		im_journal_die(j->fs, "the lower filesystem's journal",
-			       PTR_ERR(handle));
+	} else if (PTR_ERR(handle) == -EROFS) {
+		/* it was aborted; whoever comes later gets EIO too */
+		im_journal_die(j->fs, "the lower filesystem's journal", -EROFS);
+		return ERR_PTR(-EIO);
+	}
 	return handle;
 }
 
