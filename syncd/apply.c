@@ -96,17 +96,21 @@ static int apply_misfit(struct apply *a, const struct im_fid *dir,
 
 /*
  * A rename left a whiteout under this name, whose record does not say what FID
- * it got: the first one that is asked for is the one.
+ * it got: the first one that is asked for is the one, unless the record says
+ * that it is of another type. Of what is replaced it does not say the type.
  */
 static bool apply_whiteout(struct apply *a, const struct apply_name *n,
 			   const struct im_fid *fid)
 {
+	const struct im_rec *r = a->it->rec;
 	struct tree *t = &a->c->tree;
 	struct im_origin o;
 	struct stat st;
 	bool is;
 	int fd;
 
+	if (im_fid_eq(fid, &r->fid) && !S_ISCHR(le32_to_cpu(r->mode)))
+		return false;
 	if (fstatat(n->dirfd, n->name, &st, AT_SYMLINK_NOFOLLOW) ||
 	    !S_ISCHR(st.st_mode) || st.st_rdev)
 		return false;
