@@ -47,12 +47,15 @@ fuzzers := $(fuzz_src:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)
 test_tools := $(tool_src:tests/tools/%.c=$(BUILD)/tests/%) \
 	$(crash_src:tests/%.c=$(BUILD)/tests/%)
 # the longest first: two run at a time
-vm_tests := $(sort $(wildcard tests/vm/[0-9]*-*))
+all_vm_tests := $(sort $(wildcard tests/vm/[0-9]*-*))
+long_tests := $(addprefix tests/vm/,115-archives 116-postgresql 117-layers \
+	118-nfs 119-many)
+vm_tests := $(filter-out $(long_tests),$(all_vm_tests))
 vm_tests := $(filter %-crash %-random,$(vm_tests)) \
 	    $(filter-out %-crash %-random,$(vm_tests))
 
 .PHONY: all module tools tests deps kernels check check-unit check-fuzz check-vm \
-	check-kernels fuzz demo bench install uninstall clean help
+	check-long check-kernels fuzz demo bench install uninstall clean help
 .DELETE_ON_ERROR:
 
 all: tools module tests
@@ -65,6 +68,7 @@ help:
 	@echo 'check        deps, build with -Werror, and all tests, as .ci/run'
 	@echo 'check-unit   unit tests under ASan and UBSan'
 	@echo 'check-vm     tests in virtual machines; TESTS="tests/vm/..." for some'
+	@echo 'check-long   what takes hours: other programs, 3,000 cuts, 20 random trees'
 	@echo 'kernels      fetch KERNELS="$(KERNELS)" and build the module for them'
 	@echo 'check-kernels  the module on KERNELS: build, DKMS, all VM tests on each'
 	@echo 'fuzz         parsers on random input; FUZZ_SECONDS=60 each'
@@ -177,7 +181,7 @@ check-kernels:
 	$(MAKE) kernels
 	tests/kernels/dkms $(KERNELS)
 	tests/kernels/test $(KERNELS) -- $(or $(TESTS),$(filter-out \
-		$(wildcard tests/vm/*-kernel-*),$(vm_tests)))
+		$(wildcard tests/vm/*-kernel-*),$(all_vm_tests)))
 
 # deps first: which libraries exist is found out when make reads this file
 check:
@@ -198,6 +202,14 @@ check-unit: $(units)
 
 check-vm: all
 	prove --timer -v $(or $(TESTS),$(vm_tests))
+
+check-long: all
+	prove --timer -v $(long_tests)
+	VARIANTS=all tests/vm/130-variants
+	STRESS_CYCLES=200 STRESS_OPS=400 tests/vm/109-stress
+	RANDOM_SEEDS="$$(seq -s ' ' 20)" tests/vm/300-random
+	CRASH_POINTS=3000 tests/vm/200-crash
+	$(MAKE) fuzz
 
 FUZZ_SECONDS ?= 60
 fuzz check-fuzz: $(fuzzers)
