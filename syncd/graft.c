@@ -16,7 +16,6 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -26,6 +25,7 @@
 
 #include "delta.h"
 #include "fidset.h"
+#include "past.h"
 #include "shape.h"
 #include "walk.h"
 
@@ -43,6 +43,7 @@ struct graft {
 	struct fidset seen;		/* hashes of names in dir, as FIDs */
 	struct fidset unlisted;		/* directories without their DIREND */
 	struct fidset suspects;		/* local: data in doubt after a crash */
+	bool doubt;			/* they are not known: any file */
 	struct fidset queued;		/* with several names: in the pool once */
 };
 
@@ -246,7 +247,7 @@ static bool graft_complete(struct graft *g, const struct graft_spot *s,
 	return !s->fresh && (u64)st->st_size == le64_to_cpu(s->obj->o->size) &&
 	       st->st_mtim.tv_sec == (s64)le64_to_cpu(s->obj->o->mtime) &&
 	       st->st_mtim.tv_nsec == ns && (s->ours || ns) &&
-	       !fidset_has(&g->suspects, local);
+	       !g->doubt && !fidset_has(&g->suspects, local);
 }
 
 static int graft_file(struct graft *g, struct graft_spot *s, int fd)
@@ -581,44 +582,22 @@ static int graft_rest(struct graft *g)
 	return err;
 }
 
+static int graft_suspect(void *arg, const struct im_rec *r)
+{
+	struct graft *g = arg;
+
+	return im_op_is_data(le16_to_cpu(r->op)) &&
+	       le32_to_cpu(r->flags) & IM_RF_RECOVERED ?
+		fidset_add(&g->suspects, &r->fid) : 0;
+}
+
 /* Files of which recovery at mount said that their data may be lost. */
 static int graft_suspects(struct graft *g, const struct im_ioc_info *info)
 {
-	struct im_ioc_kml k = { .from = info->first,
-				.flags = O_NONBLOCK | O_CLOEXEC };
-	size_t room = 1 << 20, at;
-	u8 *buf;
-	int fd, err = 0;
+	int err = past_each(g->c->f, info->first, info->last, graft_suspect, g);
 
-	if (info->first > info->last)
-		return 0;
-	fd = ioctl(g->c->f->fd, IM_IOC_KML, &k);
-	if (fd < 0)
-		return errno == ESTALE || errno == EBADMSG ? 0 : -errno;
-	buf = malloc(room);
-	if (!buf)
-		err = -ENOMEM;
-	while (!err) {
-		ssize_t n = read(fd, buf, room);
-
-		if (n <= 0)
-			break;
-		for (at = 0; !err && at < (size_t)n;) {
-			const struct im_rec *r = (const void *)(buf + at);
-			struct im_body body;
-			size_t need;
-
-			if (im_rec_check(r, n - at, &need, &body))
-				break;
-			if (im_op_is_data(le16_to_cpu(r->op)) &&
-			    le32_to_cpu(r->flags) & IM_RF_RECOVERED)
-				err = fidset_add(&g->suspects, &r->fid);
-			at += le32_to_cpu(r->len);
-		}
-	}
-	free(buf);
-	close(fd);
-	return err;
+	g->doubt = err == -ESTALE || err == -EBADMSG;
+	return g->doubt ? 0 : err;
 }
 
 static void graft_free(struct graft *g)

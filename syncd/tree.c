@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
@@ -12,10 +11,10 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "past.h"
 #include "walk.h"
 
 #define TREE_COMMIT_S	2
-#define TREE_LOG_WAIT_S	30	/* for the local log to become durable */
 
 /* A hint for people; what makes it the limbo is its FID. */
 #define TREE_LIMBO_NAME	".intermezzo-limbo-"
@@ -255,8 +254,9 @@ int tree_state_save(struct tree *t)
 /* Rebuilding the index */
 
 /* What one record of the local log says about which FID is which. */
-static int tree_learn(struct tree *t, const struct im_rec *r)
+static int tree_learn(void *arg, const struct im_rec *r)
 {
+	struct tree *t = arg;
 	u32 flags = le32_to_cpu(r->flags);
 
 	if (r->state != IM_RS_DONE)
@@ -278,61 +278,12 @@ static int tree_learn(struct tree *t, const struct im_rec *r)
 	return 0;
 }
 
-static int tree_learn_all(struct tree *t, const u8 *p, size_t n, u64 *recno)
-{
-	while (n) {
-		struct im_body body;
-		size_t need, len;
-		int err = im_rec_check(p, n, &need, &body);
-
-		if (err)
-			return -EBADMSG;
-		*recno = le64_to_cpu(((const struct im_rec *)p)->recno);
-		len = le32_to_cpu(((const struct im_rec *)p)->len);
-		err = tree_learn(t, (const struct im_rec *)p);
-		if (err)
-			return err;
-		p += len;
-		n -= len;
-	}
-	return 0;
-}
-
 /* From the local log: what happened since the index was complete. */
 static int tree_complete(struct tree *t, u64 from, u64 last)
 {
-	struct im_ioc_kml k = { .from = from, .flags = O_NONBLOCK | O_CLOEXEC };
-	size_t room = 1 << 20;
-	u64 recno = from - 1;
-	u8 *buf;
-	int fd, err = 0, waited = 0;
-
-	if (from > last)
-		return from == last + 1 ? 0 : -ESTALE;
-	fd = ioctl(t->f->fd, IM_IOC_KML, &k);
-	if (fd < 0)
-		return -errno;
-	buf = malloc(room);
-	if (!buf)
-		err = -ENOMEM;
-	while (!err && recno < last && !atomic_load(&t->f->stop)) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		ssize_t n = read(fd, buf, room);
-
-		if (n > 0)
-			err = tree_learn_all(t, buf, n, &recno);
-		else if (!n)
-			err = -EIO;
-		else if (errno != EAGAIN && errno != EINTR)
-			err = -errno;
-		else if (poll(&p, 1, 1000) <= 0 && ++waited > TREE_LOG_WAIT_S)
-			err = -ETIMEDOUT;
-	}
-	if (!err && recno < last)
-		err = -ECANCELED;
-	free(buf);
-	close(fd);
-	return err;
+	if (from > last + 1)
+		return -ESTALE;
+	return past_each(t->f, from, last, tree_learn, t);
 }
 
 /* One object of the walk that rebuilds. */
