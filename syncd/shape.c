@@ -158,13 +158,27 @@ int shape_setxattr(int fd, const char *name, size_t name_len, const void *value,
 	return 0;
 }
 
-/* Only what a server sends can be missing from what it sends. */
+/*
+ * Only what a server sends can be missing from what it sends. What security
+ * modules of this machine give to every file is theirs.
+ */
 static bool shape_removable(const char *name)
 {
+	static const char *const theirs[] = {
+		"selinux", "SMACK64", "apparmor", "ima", "evm",
+	};
+	size_t i;
+
+	if (!strncmp(name, "security.", 9)) {
+		for (i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+			if (!strncmp(name + 9, theirs[i], strlen(theirs[i])))
+				return false;
+		}
+		return true;
+	}
 	return !strncmp(name, "user.", 5) ||
 	       (!strncmp(name, "trusted.", 8) &&
 		strncmp(name, IM_XATTR_PREFIX, sizeof(IM_XATTR_PREFIX) - 1)) ||
-	       !strcmp(name, "security.capability") ||
 	       !strcmp(name, "system.posix_acl_access") ||
 	       !strcmp(name, "system.posix_acl_default");
 }
