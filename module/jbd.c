@@ -26,6 +26,7 @@
 #include <linux/proc_fs.h>
 
 #define IM_JBD_BUFFERS_MIN	256	/* most of one transaction; 4 MiB journal */
+#define IM_JBD_RETRY		(HZ / 50)
 
 /* Of the superblock on disk, which no header that a module may use describes. */
 #define IM_EXT4_SB_AT		1024	/* bytes; all below are in it */
@@ -210,6 +211,20 @@ static void im_jbd_close(struct im_journal *j)
 	j->lower = NULL;
 }
 
+/*
+ * The handle is the one thing that jbd2 does not insist on having memory for,
+ * and a completion cannot be given up.
+ */
+static handle_t *im_jbd_start(journal_t *journal, unsigned int blocks)
+{
+	handle_t *handle;
+
+	while ((handle = jbd2_journal_start(journal, blocks)) ==
+	       ERR_PTR(-ENOMEM))
+		schedule_timeout_uninterruptible(IM_JBD_RETRY);
+	return handle;
+}
+
 static void *im_jbd_begin(struct im_journal *j, unsigned int blocks, u32 *tid)
 {
 	handle_t *handle;
@@ -219,7 +234,7 @@ static void *im_jbd_begin(struct im_journal *j, unsigned int blocks, u32 *tid)
 				    j->fs->name, current->comm);
 		return ERR_PTR(-EIO);
 	}
-	handle = jbd2_journal_start(j->lower, blocks);
+	handle = im_jbd_start(j->lower, blocks);
 	if (!IS_ERR(handle)) {
 		*tid = handle->h_transaction->t_tid;
 	} else if (PTR_ERR(handle) == -EROFS) {
