@@ -164,6 +164,8 @@ static int im_acl_equal(struct inode *inode, int type, const void *value,
 	int ret = 0;
 
 	want = value ? posix_acl_from_xattr(&init_user_ns, value, len) : NULL;
+	if (want == ERR_PTR(-ENOMEM))
+		return -ENOMEM;
 	if (IS_ERR(want))
 		return 0;	/* the lower has refused it as well */
 	have = im_compat_get_acl(inode, type);
