@@ -10,7 +10,10 @@
  *                     the window
  * so a cut anywhere leads to another snapshot, or to a start from `start`. An
  * interrupted snapshot keeps the start of the first one: what was fetched then
- * is made right by the log from there on.
+ * is made right by the log from there on. One that is taken because the listing
+ * of a directory was cut starts where the log had been followed to: a snapshot
+ * trusts size and mtime, and only the log says whose data the server lost in a
+ * crash.
  *
  * Following starts at low: records up to recno are in the tree already, but
  * the data of those from low on may be lost, so that is fetched again.
@@ -90,11 +93,12 @@ static int client_mark(struct client *c, u64 recno, u64 low)
 
 /* Snapshot */
 
-static int client_snapshot(struct client *c)
+/* kept: the log is wanted from the record after this one; 0: from now on. */
+static int client_snapshot(struct client *c, u64 kept)
 {
 	struct tree_state *st = &c->tree.st;
 	char args[LINEAGE_ARGS];
-	u64 start, kept = 0;
+	u64 start;
 	int err;
 
 	fset_phase(c->f, "snapshot");
@@ -103,10 +107,11 @@ static int client_snapshot(struct client *c)
 	pthread_mutex_unlock(&c->f->stat.lock);
 
 	/* The window tells one that was interrupted from one that is wanted. */
-	if (le32_to_cpu(st->phase) == TREE_SNAPSHOT && st->start &&
-	    client_window(c) == CLIENT_WINDOW_ALL &&
-	    le64_to_cpu(st->start) + 1 >= le64_to_cpu(c->srv.first))
+	if (le32_to_cpu(st->phase) == TREE_SNAPSHOT &&
+	    client_window(c) == CLIENT_WINDOW_ALL)
 		kept = le64_to_cpu(st->start);
+	if (kept + 1 < le64_to_cpu(c->srv.first))
+		kept = 0;
 	/* In another history it is a number without meaning. */
 	args[0] = '\0';
 	if (kept && lineage_args(c, kept, args, sizeof(args)))
@@ -462,6 +467,10 @@ static void client_rcvd(const struct client *c, const struct im_ioc_info *info,
 			place->low = le64_to_cpu(info->rcvd[i].low);
 		}
 	}
+	if (place->low > place->recno + 1)
+		place->low = place->recno + 1;
+	if (!place->low)
+		place->low = 1;
 }
 
 /* snapshot: one is wanted whatever the state says. */
@@ -501,21 +510,18 @@ static int client_session(struct client *c, bool *snapshot)
 	err = tree_open(&c->tree, c->f, &info, c->id, &st);
 	if (err)
 		return err;
-	/* A graft_dir() that was cut has left the tree ahead, nobody knows where. */
-	if (*snapshot || le32_to_cpu(st.phase) != TREE_FOLLOW ||
-	    client_window(c) == CLIENT_WINDOW_ALL) {
-		err = client_snapshot(c);
-		if (!err)
-			*snapshot = false;
-		if (!err && ioctl(c->f->fd, IM_IOC_INFO, &info))
-			err = -errno;
+	client_rcvd(c, &info, &place);
+	if (*snapshot || le32_to_cpu(st.phase) != TREE_FOLLOW) {
+		err = client_snapshot(c, 0);
+	} else if (client_window(c) == CLIENT_WINDOW_ALL) {
+		/* A graft_dir() that was cut: the tree is ahead somewhere. */
+		err = client_snapshot(c, place.low - 1);
 	}
+	if (!err && ioctl(c->f->fd, IM_IOC_INFO, &info))
+		err = -errno;
 	if (!err) {
+		*snapshot = false;
 		client_rcvd(c, &info, &place);
-		if (place.low > place.recno + 1)
-			place.low = place.recno + 1;
-		if (!place.low)
-			place.low = 1;
 		fset_error(c->f, NULL);
 		err = client_follow(c, &place);
 	}
