@@ -190,7 +190,7 @@ check:
 	$(MAKE) check-fuzz FUZZ_SECONDS=10
 	$(MAKE) kernels KERNELS="$(CHECK_KERNELS)"
 	tests/vm/prepare
-	prove --timer -j 2 --state=save --statefile=$(BUILD)/prove $(units) $(vm_tests) || \
+	prove --timer -j 2 --failures --comments --state=save --statefile=$(BUILD)/prove $(units) $(vm_tests) || \
 		{ echo 'once more, alone: what failed'; \
 		  prove --timer --verbose --state=failed --statefile=$(BUILD)/prove; }
 
