@@ -234,7 +234,7 @@ int im_segments_open(struct im_journal *j, struct dentry *logdir)
 		im_mount_err(j->fs, "the log in %s is in use: this fileset is being unmounted or mounted by somebody else",
 			     IM_STATE_DIR);
 	else if (err == -ENOMEM || err == -EIO)
-		im_mount_err(j->fs, "cannot read segment %s/log/%s: error %d",
+		im_mount_err(j->fs, "cannot read segment %s/log/%s: error %d; the log is as it was, mount again once memory or disk are well",
 			     IM_STATE_DIR, name, err);
 	else if (err)
 		im_mount_err(j->fs, "segment %s/log/%s is not as it was made (size, links or blocks): error %d; mount with -o create after removing %s to begin anew",

@@ -184,7 +184,7 @@ static void im_setup_super(struct super_block *sb, struct im_fs *fs)
 {
 	struct super_block *lower = fs->lower.mnt->mnt_sb;
 
-	sb->s_magic = 0x494d5a4f;	/* "OZMI"; only the kernel sees it */
+	sb->s_magic = 0x494d5a4f;	/* "IMZO"; only the kernel sees it */
 	sb->s_op = &im_super_ops;
 	sb->s_xattr = (void *)im_xattr_handlers;
 	sb->s_export_op = &im_export_ops;

@@ -165,18 +165,19 @@ int shape_setxattr(int fd, const char *name, size_t name_len, const void *value,
 static bool shape_removable(const char *name)
 {
 	static const char *const theirs[] = {
-		"selinux", "SMACK64", "apparmor", "ima", "evm",
+		"security.selinux", "security.apparmor", "security.ima",
+		"security.evm",
 	};
 	size_t i;
 
-	if (!strncmp(name, "security.", 9)) {
-		for (i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
-			if (!strncmp(name + 9, theirs[i], strlen(theirs[i])))
-				return false;
-		}
-		return true;
+	for (i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+		if (!strcmp(name, theirs[i]))
+			return false;
 	}
-	return !strncmp(name, "user.", 5) ||
+	/* SMACK64EXEC and others, too */
+	if (!strncmp(name, "security.SMACK64", 16))
+		return false;
+	return !strncmp(name, "security.", 9) || !strncmp(name, "user.", 5) ||
 	       (!strncmp(name, "trusted.", 8) &&
 		strncmp(name, IM_XATTR_PREFIX, sizeof(IM_XATTR_PREFIX) - 1)) ||
 	       !strcmp(name, "system.posix_acl_access") ||
