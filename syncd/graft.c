@@ -11,6 +11,10 @@
  * A local object with the entry's name and type is adopted if no other FID is
  * at home in it: then only what differs is transferred. Its other names, if it
  * has any, must be names of the same FID, or they are cut off one by one.
+ *
+ * Size and mtime tell that data is here for two versions of one FID, and for a
+ * stranger, as with an attach to a tree that was copied before. They do not for
+ * the body of another FID: files made in one tick of the clock share them.
  */
 #include "client.h"
 
@@ -56,7 +60,12 @@ struct graft_spot {
 	struct shape shape;
 	bool fresh;			/* made just now */
 	bool ours;			/* had this FID before */
+	bool other;			/* had another one of this server */
 };
+
+/* The mtime of a file whose data is not here yet: not one that is in use. */
+#define GRAFT_NO_DATA		86413
+#define GRAFT_NO_DATA_NS	1
 
 static struct im_fid graft_name_key(const char *name, size_t len)
 {
@@ -72,7 +81,7 @@ static bool graft_fid_ok(const struct im_fid *fid)
 }
 
 /* Is name, of local identity cur, a fit body for the entry's FID? */
-static int graft_adoptable(struct graft *g, const struct graft_spot *s,
+static int graft_adoptable(struct graft *g, struct graft_spot *s,
 			   const struct im_fid *cur)
 {
 	struct im_origin o;
@@ -95,6 +104,7 @@ static int graft_adoptable(struct graft *g, const struct graft_spot *s,
 	    !im_fid_eq(&local, cur))
 		return 1;
 	/* Another FID's body: free if that was not met and has no other name. */
+	s->other = true;
 	return S_ISREG(st.st_mode) && st.st_nlink == 1 &&
 	       round != le32_to_cpu(g->t->st.round);
 }
@@ -232,6 +242,7 @@ static int graft_settle(struct graft *g, struct graft_spot *s)
 		if (err)
 			return err;
 	}
+	s->other = false;
 	err = graft_known(g, s);
 	return err == -ENOENT ? graft_make(g, s) : err;
 }
@@ -281,7 +292,7 @@ static int graft_file(struct graft *g, struct graft_spot *s, int fd)
 	it.differ = !s->fresh && delta_wanted(it.size, st.st_size);
 	/* Not complete until the data is: no old mtime may say otherwise. */
 	if (!s->fresh && (u64)st.st_size == it.size) {
-		err = shape_times(fd, 0, 0);
+		err = shape_times(fd, GRAFT_NO_DATA, GRAFT_NO_DATA_NS);
 		if (err)
 			return err;
 	}
@@ -298,6 +309,9 @@ static int graft_shape(struct graft *g, struct graft_spot *s)
 	if (fd < 0)
 		return -errno;
 	err = tree_tag_plain(g->t, &s->fid, -1);
+	/* Logged before the FID: a crash in between must not leave it ours. */
+	if (!err && s->other)
+		err = shape_times(fd, GRAFT_NO_DATA, GRAFT_NO_DATA_NS);
 	if (!err)
 		err = tree_adopt(g->t, fd, &s->fid, 0);
 	if (!err)
@@ -337,7 +351,7 @@ static int graft_entry(struct graft *g, const struct im_obj *obj)
 			g->skip = s.dirfd == -ENOENT;
 			return g->skip ? 0 : s.dirfd;
 		}
-		s.fresh = s.ours = false;
+		s.fresh = s.ours = s.other = false;
 		err = graft_settle(g, &s);
 		if (!err)
 			err = graft_shape(g, &s);
