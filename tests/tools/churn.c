@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * churn DIR SEED PROCESSES OPS: changes a tree at random in every way that a
- * program can, from several processes that get into each other's way. The
+ * churn DIR SEED PROCESSES OPS [ATTRS]: changes a tree at random in every way
+ * that a program can, from several processes that get into each other's way;
+ * ATTRS per cent of the operations, at least, change attributes. The
  * operations follow from SEED; how the processes interleave does not. Names
  * come from a small pool shared by files and directories, so that they are
  * renamed over and under each other. What fails because another process was
@@ -30,6 +31,7 @@
 #define FILE_MAX (1 << 20)
 
 static uint64_t state;
+static unsigned int attrs;
 
 static uint64_t rnd(void)
 {
@@ -280,6 +282,8 @@ static void step(void)
 	unsigned int k = below(100);
 	int fd;
 
+	if (attrs && below(100) < attrs)
+		k = 71 + below(18);
 	path(a);
 	path(b);
 	if (k < 24) {
@@ -336,13 +340,15 @@ int main(int argc, char **argv)
 	int status, bad = 0;
 	pid_t pid;
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: churn DIR SEED PROCESSES OPS\n");
+	if (argc != 5 && argc != 6) {
+		fprintf(stderr, "usage: churn DIR SEED PROCESSES OPS [ATTRS]\n");
 		return 2;
 	}
 	seed = strtoul(argv[2], NULL, 0);
 	procs = strtoul(argv[3], NULL, 0);
 	ops = strtoul(argv[4], NULL, 0);
+	if (argc > 5)
+		attrs = strtoul(argv[5], NULL, 0);
 	if (chdir(argv[1])) {
 		fprintf(stderr, "churn: cannot enter %s: %s\n", argv[1],
 			strerror(errno));

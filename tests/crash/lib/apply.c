@@ -10,9 +10,6 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
-#define ACL_ACCESS "system.posix_acl_access"
-#define ACL_DEFAULT "system.posix_acl_default"
-
 static struct fid fid_of(const struct im_fid *f)
 {
 	return (struct fid){ le64_to_cpu(f->ino), le32_to_cpu(f->gen) };
@@ -72,11 +69,8 @@ static int make(struct tree *t, const struct im_rec *rec,
 		n->data_known = true;
 		set_mtime(n, rec);
 	}
-	for (struct xattr *x = dir->xattrs; x; x = x->next)
-		if (!strcmp(x->name, ACL_DEFAULT))
-			n->acl_vague = true;
-	if (dir->acl_vague)
-		n->acl_vague = true;
+	if (node_xattr(dir, ACL_DEFAULT) || dir->vague_default)
+		n->vague_access = n->vague_default = true;
 	return 0;
 }
 
@@ -176,16 +170,20 @@ static int apply_attr(const struct im_rec *rec, const struct im_body *body,
 		if (!strcmp(name, ACL_ACCESS)) {
 			/* the kernel normalises it, or drops it as the mode */
 			node_xattr(n, name)->vague = true;
-			n->acl_vague = true;
+			n->vague_access = true;
 			n->mode = le32_to_cpu(rec->mode);
 		}
+		if (!strcmp(name, ACL_DEFAULT))
+			n->vague_default = false;
 		return 0;
 	case IM_OP_REMOVEXATTR:
 		if (!node_xattr(n, name) && strncmp(name, "system.", 7))
 			return bad(rec, "%s was not there", name);
 		node_del_xattr(n, name);
 		if (!strcmp(name, ACL_ACCESS))
-			n->acl_vague = false;
+			n->vague_access = false;
+		if (!strcmp(name, ACL_DEFAULT))
+			n->vague_default = false;
 		return 0;
 	case IM_OP_DIRTY:
 		n->dirty = true;

@@ -102,7 +102,7 @@ void tree_unlink(struct tree *t, struct entry *e)
 	t->entries_nr--;
 }
 
-struct xattr *node_xattr(struct node *n, const char *name)
+struct xattr *node_xattr(const struct node *n, const char *name)
 {
 	struct xattr *x = n->xattrs;
 

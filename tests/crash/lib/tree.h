@@ -40,7 +40,8 @@ struct node {
 	uint64_t digest;	/* of the data, if data_known */
 	bool data_known;
 	bool dirty;		/* DIRTY without CLOSE or SYNC so far */
-	bool acl_vague;		/* ACLs may have been inherited */
+	bool vague_access;	/* these ACLs may have been inherited */
+	bool vague_default;
 	uint32_t nlink;		/* on disk: st_nlink; else counted at the end */
 };
 
@@ -73,7 +74,10 @@ struct entry *tree_link(struct tree *t, const struct fid *dir,
 			const char *name, const struct fid *fid);
 void tree_unlink(struct tree *t, struct entry *e);
 
-struct xattr *node_xattr(struct node *n, const char *name);
+#define ACL_ACCESS "system.posix_acl_access"
+#define ACL_DEFAULT "system.posix_acl_default"
+
+struct xattr *node_xattr(const struct node *n, const char *name);
 void node_set_xattr(struct node *n, const char *name, const void *value,
 		    size_t len);
 void node_del_xattr(struct node *n, const char *name);
