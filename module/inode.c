@@ -309,8 +309,13 @@ static int im_setattr_logged(struct dentry *dentry, struct iattr *ia)
 	op.obj_locked = true;
 	op.keep_write = true;
 	err = im_op_intent(&op);
-	if (!err)
-		err = im_op_finish(&op, im_do_setattr(lower, ia));
+	if (!err) {
+		err = im_do_setattr(lower, ia);
+		/* A write to a dirty file has no record and changes it again. */
+		op.at_once = (ia->ia_valid & ATTR_MTIME) &&
+			     im_dirty_still(inode);
+		err = im_op_finish(&op, err);
+	}
 	inode_unlock(d_inode(lower));
 	mnt_drop_write(fs->lower.mnt);
 	if (old)

@@ -182,6 +182,8 @@ struct im_op {
 	bool obj_locked;		/* obj's i_rwsem is held by the caller */
 	bool keep_write;		/* im_op_finish() leaves write access to
 					 * the caller */
+	bool at_once;			/* the completion does not wait for the
+					 * next record */
 	bool created;			/* obj is new to peers: gets the tag's
 					 * origin xattr */
 	u32 tid;			/* journal: transaction of the last write */
@@ -307,6 +309,14 @@ void im_dirty_put(struct inode *inode, bool mapping);	/* the last logs CLOSE */
 int im_dirty_begin(struct inode *inode);
 /* im_dirty_begin() would not sleep (durable: nor im_dirty_durable()). */
 bool im_dirty_ready(struct inode *inode, bool durable);
+/* The next change of data may need no record of its own. */
+static inline bool im_dirty_still(struct inode *inode)
+{
+	enum im_data_state state = READ_ONCE(IM_I(inode)->state);
+
+	return state == IM_DATA_DIRTY || state == IM_DATA_CLOSING;
+}
+
 /* The DIRTY of the inode is on disk on return 0. No handle may be held. */
 int im_dirty_durable(struct inode *inode);
 /*

@@ -5,20 +5,30 @@
  * Condition of everything: recno and place are allocated inside the record's
  * own handle, under the lock. Handles of a newer transaction start only when
  * all of the older one have stopped, so records of increasing number never sit
- * in decreasing transactions: the log has no holes after a crash. A completion
- * changes the header in place in a handle of its own, in the same transaction
- * or a later one.
+ * in decreasing transactions: the log has no holes after a crash.
  *
- * The block of an intent stays pinned in its op until the completion: nothing
+ * A completion changes the header of its record in place. That has no handle of
+ * its own as a rule: the new header waits in done[], and whoever writes to the
+ * log next puts all that wait there into his own handle, before his record.
+ * So a record is in the log only together with, or after, the outcome of every
+ * change that had ended when it was begun, and of an open intent it still holds
+ * that nothing was logged under its locks since: recovery may look at the tree.
+ * What changes the tree without a record could mislead that look; the one
+ * change that can be undone so, a time that a write changes again, is not left
+ * waiting (op->at_once), nor is an abort, which in the tree may look like
+ * success. The commit work writes what nobody else has.
+ *
+ * The block of an intent stays pinned until the completion is written: nothing
  * that a completion needs can fail for lack of memory or of room. If it fails
  * all the same, the log is dead: the tree has a change that the log does not
  * confirm, only recovery can settle it, and no further change is allowed.
  *
  * Readers see records up to `durable`. The commit work takes, under the lock,
- * the newest number below every open intent and the transaction of the last
- * change of any block; once that transaction is on disk, so are all records up
- * to that number with their completions. It asks for a commit only while a KML
- * descriptor is open, and rests three times as long as the last one took.
+ * the newest number below every record whose outcome is not in the log and the
+ * transaction of the last change of any block; once that transaction is on disk,
+ * so are all records up to that number with their completions. It asks for a
+ * commit only while a KML descriptor is open, and rests three times as long as
+ * the last one took.
  *
  * last_rcvd of an origin is moved by the completion of its FINAL record, in the
  * order of completions; recovery repeats that in the order of the records. They
@@ -115,6 +125,81 @@ void im_journal_rcvd(struct im_fs *fs, struct im_rcvd rcvd[IM_PEERS_MAX])
 	mutex_unlock(&j->lock);
 }
 
+/* outcomes that wait ------------------------------------------------------ */
+
+u64 im_journal_low(struct im_journal *j)
+{
+	struct im_op *op;
+	u64 low = U64_MAX;
+	u32 i;
+
+	lockdep_assert_held(&j->lock);
+	op = list_first_entry_or_null(&j->open, struct im_op, open);
+	if (op)
+		low = le64_to_cpu(op->rec.recno);
+	for (i = 0; i < j->ndone; i++)
+		low = min(low, le64_to_cpu(j->done[i].rec.recno));
+	return low;
+}
+
+/*
+ * Writes them. In a handle with room for IM_DONE_MAX blocks more than its own,
+ * lock held. It may wait for a commit of such a block, and so does everybody
+ * who wants the lock; who completes would have to wait for that block as well.
+ */
+static int im_put_done(struct im_journal *j, void *handle, u32 tid)
+{
+	struct im_done *d = j->done, *end = d + j->ndone;
+	struct buffer_head *got = NULL;
+	int err;
+
+	for (; d < end; d++) {
+		err = d->bh == got ? 0 : j->ops->get(handle, d->bh);
+		if (!err) {
+			got = d->bh;
+			memcpy(got->b_data + d->off, &d->rec, IM_REC_HDR);
+			err = j->ops->dirty(handle, got);
+		}
+		if (err) {
+			/* They stay, so durable does not pass them. */
+			im_journal_die(j->fs, "completing a record", err);
+			return err;
+		}
+		if (got == j->tail)
+			j->tail_tid = tid;
+	}
+	if (j->ndone)
+		WRITE_ONCE(j->tid, tid);
+	for (d = j->done; d < end; d++)
+		brelse(d->bh);
+	WRITE_ONCE(j->ndone, 0);
+	return 0;
+}
+
+/* Writes them now. The caller has write access to the lower. */
+static int im_write_done(struct im_journal *j)
+{
+	void *handle;
+	int err, err2;
+	u32 tid;
+
+	handle = j->ops->begin(j, IM_DONE_MAX, &tid);
+	if (IS_ERR(handle)) {
+		err = PTR_ERR(handle);
+		im_journal_die(j->fs, "completing a record", err);
+		return err;
+	}
+	mutex_lock(&j->lock);
+	err = READ_ONCE(j->fs->dead) ? -EIO : im_put_done(j, handle, tid);
+	mutex_unlock(&j->lock);
+	err2 = j->ops->end(handle);
+	if (err2 && !err) {
+		im_journal_die(j->fs, "the handle of a completion", err2);
+		err = err2;
+	}
+	return err;
+}
+
 /* durability ------------------------------------------------------------- */
 
 static void im_kick(struct im_journal *j)
@@ -133,15 +218,19 @@ static void im_commit_work(struct work_struct *work)
 	struct im_journal *j = container_of(to_delayed_work(work),
 					    struct im_journal, commit_work);
 	unsigned long start = jiffies;
-	struct im_op *op;
 	bool more;
 	u64 cand;
 	u32 tid;
 	int err;
 
+	/* If the lower is frozen, or read-only for now, they wait. */
+	if (READ_ONCE(j->ndone) && !READ_ONCE(j->fs->dead) &&
+	    !sb_rdonly(j->lsb) && sb_start_intwrite_trylock(j->lsb)) {
+		im_write_done(j);
+		sb_end_intwrite(j->lsb);
+	}
 	mutex_lock(&j->lock);
-	op = list_first_entry_or_null(&j->open, struct im_op, open);
-	cand = op ? le64_to_cpu(op->rec.recno) - 1 : j->last;
+	cand = min(im_journal_low(j) - 1, j->last);
 	tid = j->tid;
 	mutex_unlock(&j->lock);
 
@@ -328,15 +417,15 @@ static int im_try_write(struct im_journal *j, struct im_op *op, u8 state,
 	int n, i, err, err2;
 	u32 tid, off;
 
-	handle = j->ops->begin(j, im_segment_credits(j, len), &tid);
+	handle = j->ops->begin(j, im_segment_credits(j, len) + IM_DONE_MAX,
+			       &tid);
 	if (IS_ERR(handle))
 		return PTR_ERR(handle);
 
 	mutex_lock(&j->lock);
-	if (READ_ONCE(j->fs->dead)) {
-		err = -EIO;
+	err = READ_ONCE(j->fs->dead) ? -EIO : im_put_done(j, handle, tid);
+	if (err)
 		goto unlock;
-	}
 	scan_from = im_scan_from(j);
 	life = j->life;
 	n = im_segment_alloc(j, handle, tid, len, reserve, bh, &off);
@@ -449,53 +538,39 @@ int im_journal_append(struct im_op *op)
 int im_journal_complete(struct im_op *op, bool done)
 {
 	struct im_journal *j = op->fs->journal;
-	void *handle;
-	int err, err2;
-	u32 tid = 0;
+	struct im_done *d;
+	bool full;
+	int err = 0;
 
 	op->rec.state = done ? IM_RS_DONE : IM_RS_ABORTED;
 	im_rec_seal(&op->rec);
-	err = READ_ONCE(op->fs->dead) ? -EIO : 0;
-	handle = err ? NULL : j->ops->begin(j, 1, &tid);
-	if (IS_ERR(handle)) {
-		err = PTR_ERR(handle);
-		handle = NULL;
-	}
-	/* Outside the lock: it may wait for a commit of this block. */
-	if (!err)
-		err = j->ops->get(handle, op->bh);
 
 	mutex_lock(&j->lock);
-	if (!err) {
-		memcpy(op->bh->b_data + op->off, &op->rec, IM_REC_HDR);
-		err = j->ops->dirty(handle, op->bh);
+	while (j->ndone == IM_DONE_MAX && !READ_ONCE(j->fs->dead)) {
+		mutex_unlock(&j->lock);
+		im_write_done(j);
+		mutex_lock(&j->lock);
 	}
-	if (!err) {
-		WRITE_ONCE(j->tid, tid);
-		op->tid = tid;
-		if (op->bh == j->tail)
-			j->tail_tid = tid;
-		im_rcvd_update(j, &op->rec);
+	if (READ_ONCE(j->fs->dead)) {
+		/* durable does not move any more */
+		brelse(op->bh);
+		err = -EIO;
 	} else {
-		/* Before the intent is taken off the list: durable must not
-		 * pass a record that is not settled.
-		 */
-		im_journal_die(op->fs, "completing a record", err);
+		d = &j->done[j->ndone];
+		d->bh = op->bh;
+		d->off = op->off;
+		d->rec = op->rec;
+		WRITE_ONCE(j->ndone, j->ndone + 1);
+		im_rcvd_update(j, &op->rec);
 	}
+	op->bh = NULL;
+	full = j->ndone == IM_DONE_MAX;
 	list_del_init(&op->open);
 	j->nopen--;
 	mutex_unlock(&j->lock);
 
-	if (handle) {
-		err2 = j->ops->end(handle);
-		if (err2 && !err) {
-			im_journal_die(op->fs, "the handle of a completion",
-				       err2);
-			err = err2;
-		}
-	}
-	brelse(op->bh);
-	op->bh = NULL;
+	if (!err && (full || !done || op->at_once))
+		err = im_write_done(j);
 	im_kick(j);
 	return err;
 }
@@ -538,6 +613,9 @@ static void im_journal_free(struct im_journal *j)
 {
 	if (j->wq)
 		destroy_workqueue(j->wq);
+	/* On error: they stay intents on disk. */
+	while (j->ndone)
+		brelse(j->done[--j->ndone].bh);
 	im_segments_close(j);
 	if (j->lower)
 		j->ops->close(j);
@@ -619,6 +697,7 @@ static void im_journal_clean(struct im_fs *fs)
 		return;
 	if (mnt_want_write(fs->lower.mnt))
 		return;		/* then recovery does it */
+	im_write_done(j);
 	mutex_lock(&j->lock);
 	clean = im_scan_from(j) > j->last;
 	mutex_unlock(&j->lock);

@@ -39,6 +39,17 @@ struct im_log_ops {
 extern const struct im_log_ops im_jbd_ops;
 extern const struct im_log_ops im_plain_ops;
 
+/*
+ * The outcome of a change that is not in the log yet. It is written by whoever
+ * writes to the log next, in the same handle and before his own: see journal.c.
+ */
+struct im_done {
+	struct buffer_head *bh;		/* of the intent, pinned */
+	u32 off;
+	struct im_rec rec;		/* sealed */
+};
+#define IM_DONE_MAX		8	/* each may need a block of the handle */
+
 /* One segment file. map and file are fixed; the rest: im_journal.lock. */
 struct im_segment {
 	struct dentry *file;		/* referenced: pins inode and blocks */
@@ -72,6 +83,8 @@ struct im_journal {
 	u32 tid;			/* last change of any block */
 	struct list_head open;		/* im_op.open, by recno */
 	u32 nopen;
+	struct im_done done[IM_DONE_MAX];
+	u32 ndone;
 	u64 floor;			/* recovery is under way: scan_from stays
 					 * at or below this; U64_MAX otherwise */
 	struct im_rcvd rcvd[IM_PEERS_MAX];
@@ -177,6 +190,8 @@ int im_epoch_begin(struct im_journal *j, u64 first);
 
 /* The record (complete, with a final state) moves last_rcvd; lock held. */
 void im_rcvd_update(struct im_journal *j, const struct im_rec *rec);
+/* The lowest recno whose outcome is not in the log; U64_MAX: none; lock held. */
+u64 im_journal_low(struct im_journal *j);
 /* The log starts after its newest record; a number is left out, so that no
  * reader ever passes. For damage that recovery cannot mend. */
 void im_journal_break(struct im_journal *j);

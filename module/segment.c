@@ -281,13 +281,8 @@ unsigned int im_segment_credits(struct im_journal *j, size_t len)
 
 u64 im_scan_from(struct im_journal *j)
 {
-	u64 low = min(j->floor, j->last + 1);
-	struct im_op *op;
+	u64 low = min3(j->floor, j->last + 1, im_journal_low(j));
 
-	lockdep_assert_held(&j->lock);
-	op = list_first_entry_or_null(&j->open, struct im_op, open);
-	if (op)
-		low = min(low, le64_to_cpu(op->rec.recno));
 	return min(low, im_dirty_low(j->fs));
 }
 
