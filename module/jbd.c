@@ -194,7 +194,7 @@ static int im_jbd_open(struct im_journal *j)
 	}
 	if (journal->j_max_transaction_buffers < IM_JBD_BUFFERS_MIN ||
 	    journal->j_max_transaction_buffers <
-	    4 * im_segment_credits(j, IM_REC_MAX)) {
+	    4 * (im_segment_credits(j, IM_REC_MAX) + IM_DONE_MAX)) {
 		im_mount_err(j->fs, "the journal of the lower filesystem is too small (%d blocks for one transaction); unmount it and make it larger (tune2fs -O ^has_journal, then tune2fs -J size=MEGABYTES)",
 			     journal->j_max_transaction_buffers);
 		return -EOPNOTSUPP;
