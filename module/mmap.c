@@ -143,7 +143,9 @@ static vm_fault_t im_vm_dirty_page(struct vm_fault *vmf, vm_fault_t ret)
 		}
 		ret |= VM_FAULT_LOCKED;
 	}
-	folio_mark_dirty(folio);
+	/* Locked: nobody cleans it. */
+	if (!folio_test_dirty(folio))
+		folio_mark_dirty(folio);
 	return ret;
 }
 
