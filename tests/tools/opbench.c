@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * opbench A B [ROUNDS]: how fast operations are in directory B (on the mount)
- * compared to directory A (on the plain lower filesystem). Each operation is
- * measured in A and B by turns, in an order that changes, ROUNDS times; the
- * medians and their ratio A / B are printed, tab-separated: 1.00 is as fast,
- * 0.50 takes twice as long. Times are of system calls in a loop, so that both
+ * opbench A B [ROUNDS [PROCESSES]]: how fast operations are in directory B (on
+ * the mount) compared to directory A (on the plain lower filesystem). Each
+ * operation is measured in A and B by turns, in an order that changes, ROUNDS
+ * times; the medians and their ratio A / B are printed, tab-separated: 1.00 is
+ * as fast, 0.50 takes twice as long. With several processes each works in a
+ * directory of its own, on the names of one process's share, and only what
+ * changes names and attributes is measured. Times are of system calls in a loop, so that both
  * sides pay the same for entering the kernel. Each round makes its names in a
  * new directory "w": in an old one the time of a name depends on what the names
  * before it have left in the directory's blocks.
@@ -21,6 +23,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +31,7 @@
 #define N 1000			/* operations of one measurement */
 #define FILE_SIZE (32 << 20)
 #define ROUNDS_MAX 99
+#define PROCESSES_MAX 16
 
 static char buf[1 << 20] __attribute__((aligned(4096)));
 static uint32_t seed;
@@ -38,11 +42,11 @@ static void die(const char *what)
 	exit(1);
 }
 
-static double now(void)
+static double now(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return ts.tv_sec * 1e9 + ts.tv_nsec;
 }
 
@@ -151,7 +155,7 @@ static void op_open(int i)
 	close(fd);
 }
 
-static int big;
+static int big, direct;
 
 static void op_write_random(int i)
 {
@@ -163,6 +167,26 @@ static void op_read_random(int i)
 {
 	if (pread(big, buf, 4096, (off_t)(rnd() % (FILE_SIZE / 4096)) * 4096) != 4096)
 		die("read");
+}
+
+/* The pages are dropped before each 64. */
+static void op_read_uncached(int i)
+{
+	if (!(i % 64) && posix_fadvise(big, 0, 0, POSIX_FADV_DONTNEED))
+		die("drop pages");
+	op_read_random(i);
+}
+
+static void op_write_direct(int i)
+{
+	if (pwrite(direct, buf, 4096, (off_t)(rnd() % (FILE_SIZE / 4096)) * 4096) != 4096)
+		die("write directly");
+}
+
+static void op_read_direct(int i)
+{
+	if (pread(direct, buf, 4096, (off_t)(rnd() % (FILE_SIZE / 4096)) * 4096) != 4096)
+		die("read directly");
 }
 
 static void op_write_sequential(int i)
@@ -192,6 +216,19 @@ static void op_mmap_read(int i)
 	(void)sink;
 }
 
+static void op_mmap_write(int i)
+{
+	char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, big,
+		       (off_t)(i % (FILE_SIZE >> 20)) << 20);
+	int k;
+
+	if (p == MAP_FAILED)
+		die("map");
+	for (k = 0; k < 1 << 20; k += 4096)
+		p[k]++;
+	munmap(p, 1 << 20);
+}
+
 /* In this order: each finds what the one before has left. */
 static const struct {
 	const char *name;
@@ -209,13 +246,18 @@ static const struct {
 	{ "rmdir", op_rmdir, N },
 	{ "create+write 4000+close", op_small, N },
 	{ "unlink 4000", op_small_unlink, N },
+#define OPS_NAMES 11		/* those above */
 	{ "stat", op_stat, 4 * N },
 	{ "open+close", op_open, 4 * N },
 	{ "write 4 KiB random", op_write_random, 4 * N },
 	{ "read 4 KiB random", op_read_random, 4 * N },
+	{ "read 4 KiB random, uncached", op_read_uncached, 4 * N },
+	{ "write 4 KiB random, direct", op_write_direct, 4 * N },
+	{ "read 4 KiB random, direct", op_read_direct, 4 * N },
 	{ "write 1 MiB sequential", op_write_sequential, 64 },
 	{ "read 1 MiB sequential", op_read_sequential, 64 },
 	{ "mmap read 1 MiB", op_mmap_read, 64 },
+	{ "mmap write 1 MiB", op_mmap_write, 64 },
 };
 #define OPS (sizeof(ops) / sizeof(*ops))
 
@@ -228,21 +270,91 @@ static void label(int side, const char *op)
 }
 
 static double took[2][OPS][ROUNDS_MAX];
-static int dirs[2], fds[2];
+static int dirs[2], fds[2], dios[2];
+static int processes = 1;
+
+static void share(size_t k, int process)
+{
+	int i;
+
+	for (i = 0; i < ops[k].n / processes; i++)
+		ops[k].fn(process * N + i);
+}
+
+/* In the directory w/PROCESS each; they wait for the end of the pipe. */
+static double measure_many(size_t k)
+{
+	int gate[2], p, status;
+	char dir[16], c;
+	pid_t pid;
+	double t;
+
+	if (pipe(gate))
+		die("make a pipe");
+	for (p = 0; p < processes; p++) {
+		pid = fork();
+		if (pid < 0)
+			die("fork");
+		if (pid)
+			continue;
+		close(gate[1]);
+		snprintf(dir, sizeof(dir), "%d", p);
+		if (chdir(dir) || read(gate[0], &c, 1))
+			die("enter");
+		share(k, p);
+		_exit(0);
+	}
+	t = now(CLOCK_MONOTONIC);
+	close(gate[1]);
+	for (p = 0; p < processes; p++)
+		if (wait(&status) < 0 || status)
+			die("wait for a process");
+	t = now(CLOCK_MONOTONIC) - t;
+	close(gate[0]);
+	return t / (ops[k].n / processes * processes);
+}
 
 /* Nanoseconds of one operation. */
 static double measure(int side, size_t k, int round)
 {
+	clockid_t clock = CLOCK_MONOTONIC;
 	double t;
-	int i;
 
 	big = fds[side];
+	direct = dios[side];
 	seed = round;
 	label(side, ops[k].name);
-	t = now();
-	for (i = 0; i < ops[k].n; i++)
-		ops[k].fn(i);
-	return (now() - t) / ops[k].n;
+	if (processes > 1)
+		return measure_many(k);
+	/* What waits for the disk: the processor's time counts. */
+	if (ops[k].fn == op_read_uncached || ops[k].fn == op_write_direct ||
+	    ops[k].fn == op_read_direct)
+		clock = CLOCK_PROCESS_CPUTIME_ID;
+	t = now(clock);
+	share(k, 0);
+	return (now(clock) - t) / ops[k].n;
+}
+
+static void each_share(int dir, int (*fn)(int dir, const char *name))
+{
+	char path[16];
+	int p;
+
+	for (p = 0; p < processes; p++) {
+		snprintf(path, sizeof(path), "w/%d", p);
+		if (fn(dir, path))
+			die("make or remove a directory");
+	}
+}
+
+static int make_dir(int dir, const char *path)
+{
+	return mkdirat(dir, path, 0755);
+}
+
+static int remove_dir(int dir, const char *path)
+{
+	return unlinkat(dir, path, AT_REMOVEDIR);
 }
 
 static int by_size(const void *a, const void *b)
@@ -261,11 +373,17 @@ static double median(double *v, int n)
 int main(int argc, char **argv)
 {
 	int rounds = argc > 3 ? atoi(argv[3]) : 5, r, side, i;
+	size_t k, nops = OPS;
 	double a, b;
-	size_t k;
 
-	if (argc < 3 || rounds < 1 || rounds > ROUNDS_MAX) {
-		fprintf(stderr, "usage: opbench A B [ROUNDS 1..%d]\n", ROUNDS_MAX);
+	if (argc > 4) {
+		processes = atoi(argv[4]);
+		nops = OPS_NAMES;
+	}
+	if (argc < 3 || argc > 5 || rounds < 1 || rounds > ROUNDS_MAX ||
+	    processes < 1 || processes > PROCESSES_MAX) {
+		fprintf(stderr, "usage: opbench A B [ROUNDS 1..%d [PROCESSES 1..%d]]\n",
+			ROUNDS_MAX, PROCESSES_MAX);
 		return 2;
 	}
 	memset(buf, 'x', sizeof(buf));
@@ -280,12 +398,18 @@ int main(int argc, char **argv)
 			if (write(fds[side], buf, sizeof(buf)) != sizeof(buf))
 				die("fill the big file");
 		fsync(fds[side]);
+		dios[side] = open("big", O_RDWR | O_DIRECT);
+		if (dios[side] < 0)
+			die("open the big file for direct access");
 	}
 	for (r = 0; r < rounds; r++) {
-		for (side = 0; side < 2; side++)
+		for (side = 0; side < 2; side++) {
 			if (mkdirat(dirs[side], "w", 0755))
 				die("make the directory w");
-		for (k = 0; k < OPS; k++)
+			if (processes > 1)
+				each_share(dirs[side], make_dir);
+		}
+		for (k = 0; k < nops; k++)
 			for (side = 0; side < 2; side++) {
 				int s = side ^ (r & 1);
 
@@ -293,15 +417,21 @@ int main(int argc, char **argv)
 					die("enter");
 				took[s][k][r] = measure(s, k, r);
 			}
-		for (side = 0; side < 2; side++)
+		for (side = 0; side < 2; side++) {
+			if (processes > 1)
+				each_share(dirs[side], remove_dir);
 			if (unlinkat(dirs[side], "w", AT_REMOVEDIR))
 				die("remove the directory w");
+		}
 	}
 	printf("operation\tA us\tB us\tA/B\n");
-	for (k = 0; k < OPS; k++) {
+	for (k = 0; k < nops; k++) {
 		a = median(took[0][k], rounds);
 		b = median(took[1][k], rounds);
-		printf("%s\t%.1f\t%.1f\t%.2f\n", ops[k].name, a / 1e3, b / 1e3, a / b);
+		printf("%s", ops[k].name);
+		if (processes > 1)
+			printf(", %d processes", processes);
+		printf("\t%.1f\t%.1f\t%.2f\n", a / 1e3, b / 1e3, a / b);
 	}
 	for (side = 0; side < 2; side++)
 		if (unlinkat(dirs[side], "big", 0))
