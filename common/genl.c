@@ -50,6 +50,9 @@ static struct nla_policy im_genl_policy[IM_A_MAX + 1] = {
 	[IM_A_READERS]		= { .type = NLA_U32 },
 	[IM_A_RECOVERED]	= { .type = NLA_U64 },
 	[IM_A_REDIRTIED]	= { .type = NLA_U64 },
+	[IM_A_LOG_KEEP]		= { .type = NLA_U64 },
+	[IM_A_LOG_MIN]		= { .type = NLA_U64 },
+	[IM_A_LOG_KEEP_AGE]	= { .type = NLA_U32 },
 };
 
 static int nl_errno(int nlerr)
@@ -111,6 +114,8 @@ static int fset_parse(struct nlmsghdr *nlh, struct im_genl_fset *fset)
 	fset->last = attr_u64(tb, IM_A_LAST);
 	fset->durable = attr_u64(tb, IM_A_DURABLE);
 	fset->log_bytes = attr_u64(tb, IM_A_LOG_BYTES);
+	fset->log_keep = attr_u64(tb, IM_A_LOG_KEEP);
+	fset->log_min = attr_u64(tb, IM_A_LOG_MIN);
 	fset->recovered = attr_u64(tb, IM_A_RECOVERED);
 	fset->redirtied = attr_u64(tb, IM_A_REDIRTIED);
 	fset->flags = attr_u32(tb, IM_A_FLAGS);
@@ -118,6 +123,7 @@ static int fset_parse(struct nlmsghdr *nlh, struct im_genl_fset *fset)
 	fset->open_intents = attr_u32(tb, IM_A_OPEN_INTENTS);
 	fset->dirty = attr_u32(tb, IM_A_DIRTY);
 	fset->readers = attr_u32(tb, IM_A_READERS);
+	fset->log_keep_age = attr_u32(tb, IM_A_LOG_KEEP_AGE);
 	return 0;
 }
 

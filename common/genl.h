@@ -22,6 +22,8 @@ struct im_genl_fset {
 	u64 last;
 	u64 durable;
 	u64 log_bytes;
+	u64 log_keep;		/* it may grow to this, bytes */
+	u64 log_min;		/* and shrink to this */
 	u64 recovered;
 	u64 redirtied;
 	u32 flags;		/* IM_INFO_* */
@@ -29,6 +31,7 @@ struct im_genl_fset {
 	u32 open_intents;
 	u32 dirty;
 	u32 readers;
+	u32 log_keep_age;	/* seconds; 0: for ever */
 };
 
 struct im_genl;

@@ -139,6 +139,11 @@ u32 im_epochs_crc(const struct im_epochs *e)
 	return im_crc_but(e, im_epochs_len(e), offsetof(struct im_epochs, crc));
 }
 
+u32 im_ring_crc(const struct im_ring *ring)
+{
+	return im_crc_but(ring, sizeof(*ring), offsetof(struct im_ring, crc));
+}
+
 u32 im_fset_crc(const struct im_fset *fset)
 {
 	return im_crc_but(fset, sizeof(*fset), offsetof(struct im_fset, crc));

@@ -85,6 +85,7 @@ bool im_op_is_data(unsigned int op);		/* CLOSE, SYNC */
 
 /* CRC of the other sealed structures (struct with its own crc field zeroed). */
 u32 im_seg_crc(const struct im_seg *seg);
+u32 im_ring_crc(const struct im_ring *ring);
 u32 im_fset_crc(const struct im_fset *fset);
 /* count is in range; the entries follow. */
 u32 im_epochs_crc(const struct im_epochs *e);

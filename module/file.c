@@ -277,6 +277,23 @@ static void im_write_end(struct inode *inode, struct kiocb *lower, loff_t pos,
 		im_dirty_end(inode, pos, pos + count);
 }
 
+/* Before a user meets ENOSPC the log gives back what it can. */
+static ssize_t im_lower_write(struct im_fs *fs, struct kiocb *iocb,
+			      struct iov_iter *from)
+{
+	struct file *lower = iocb->ki_filp;
+	size_t count = iov_iter_count(from);
+	loff_t pos = iocb->ki_pos;
+	ssize_t ret;
+
+	do {
+		iocb->ki_pos = pos;
+		ret = lower->f_op->write_iter(iocb, from);
+	} while (unlikely(ret == -ENOSPC) && iov_iter_count(from) == count &&
+		 !(iocb->ki_flags & IOCB_NOWAIT) && im_journal_squeeze(fs));
+	return ret;
+}
+
 static void im_aio_write_done(struct kiocb *iocb, long res)
 {
 	struct im_aio *aio = container_of(iocb, struct im_aio, iocb);
@@ -312,7 +329,7 @@ static ssize_t im_write_aio(struct kiocb *iocb, struct iov_iter *from,
 	aio->count = iov_iter_count(from);
 	aio->iocb.ki_complete = im_aio_write_done;
 	__sb_writers_release(lsb, SB_FREEZE_WRITE);
-	ret = lower->f_op->write_iter(&aio->iocb, from);
+	ret = im_lower_write(IM_FS(inode->i_sb), &aio->iocb, from);
 	if (ret != -EIOCBQUEUED) {
 		__sb_writers_acquired(lsb, SB_FREEZE_WRITE);
 		im_write_end(inode, &aio->iocb, pos, aio->count, ret);
@@ -411,7 +428,7 @@ static ssize_t im_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		goto unlock;
 	}
 	kiocb_clone(&kiocb, iocb, lower);
-	ret = lower->f_op->write_iter(&kiocb, from);
+	ret = im_lower_write(IM_FS(inode->i_sb), &kiocb, from);
 	im_write_end(inode, &kiocb, pos, count, ret);
 	iocb->ki_pos = kiocb.ki_pos;
 end_write:
@@ -535,7 +552,10 @@ static long im_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 	if (ret)
 		return ret;
 	old = i_size_read(file_inode(lower));
-	ret = lower->f_op->fallocate(lower, mode, off, len);
+	do {
+		ret = lower->f_op->fallocate(lower, mode, off, len);
+	} while (unlikely(ret == -ENOSPC) && !(mode & ~FALLOC_FL_KEEP_SIZE) &&
+		 im_journal_squeeze(IM_FS(inode->i_sb)));
 	if (i_size_read(file_inode(lower)) != old && !(mode & FALLOC_FL_INSERT_RANGE))
 		im_dirty_cut(inode, min(old, i_size_read(file_inode(lower))));
 	if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))

@@ -195,9 +195,14 @@ static int im_fset_write(struct im_fs *fs)
 	return err;
 }
 
+/*
+ * Mount reads the header of each segment and all of the newest one, so neither
+ * their number nor their size should be large; segments are larger than
+ * log_size asks for only if log_keep could not be reached otherwise.
+ */
 static int im_fset_geometry(struct im_fs *fs, struct im_journal *j)
 {
-	u64 bytes = fs->log_size;
+	u64 seg, bytes = fs->log_size, keep = fs->log_keep;
 	struct kstatfs st;
 	u32 n;
 	int err;
@@ -208,6 +213,8 @@ static int im_fset_geometry(struct im_fs *fs, struct im_journal *j)
 			return err;
 		bytes = clamp((u64)st.f_blocks * st.f_bsize / IM_LOG_PART,
 			      IM_LOG_MIN, IM_LOG_MAX);
+		if (keep)
+			bytes = min(bytes, keep);
 	}
 	if (bytes < IM_SEGS_MIN * IM_SEG_BYTES_MIN ||
 	    bytes > IM_LOG_BYTES_MAX) {
@@ -216,10 +223,22 @@ static int im_fset_geometry(struct im_fs *fs, struct im_journal *j)
 			     IM_LOG_BYTES_MAX);
 		return -EINVAL;
 	}
+	if (keep && (keep < bytes || keep > IM_LOG_BYTES_MAX ||
+		     keep > bytes * (IM_SEGS_MAX / IM_SEGS_MIN))) {
+		im_mount_err(fs, "log_keep=%llu is out of range: at least log_size (%llu), at most %u times as much and %llu bytes",
+			     keep, bytes, IM_SEGS_MAX / IM_SEGS_MIN,
+			     IM_LOG_BYTES_MAX);
+		return -EINVAL;
+	}
 	n = clamp_t(u64, bytes / IM_SEG_BYTES, IM_SEGS_MIN, IM_SEGS_WANTED);
+	seg = max(bytes / n, keep / IM_SEGS_MAX) / j->bsize;
+	n = clamp_t(u64, bytes / (seg * j->bsize), IM_SEGS_MIN, n);
 	fs->fset.seg_count = cpu_to_le32(n);
-	fs->fset.seg_blocks = cpu_to_le32(bytes / n / j->bsize);
+	fs->fset.seg_blocks = cpu_to_le32(seg);
 	fs->fset.block_size = cpu_to_le32(j->bsize);
+	/* no more than 64 segments of whole blocks, no less than what is made */
+	fs->log_keep = clamp(keep, n * seg * j->bsize,
+			     IM_SEGS_MAX * seg * j->bsize);
 	return 0;
 }
 
@@ -258,7 +277,7 @@ static int im_fset_create(struct im_fs *fs, struct im_journal *j, bool known)
 	log = im_state_mkdir(fs, fs->state, "log", true);
 	if (IS_ERR(log))
 		return PTR_ERR(log);
-	err = im_segments_create(fs, log);
+	err = im_ring_create(fs, log);
 	if (!err)
 		err = im_state_fsync_dir(fs, log);
 	dput(log);

@@ -52,6 +52,8 @@
 struct im_journal;
 struct im_tag;
 
+#define IM_AGE_UNSET	U32_MAX
+
 /* One mounted fileset: s_fs_info of its superblock. */
 struct im_fs {
 	struct super_block *sb;		/* upper */
@@ -65,6 +67,8 @@ struct im_fs {
 	bool plain;			/* journal=plain */
 	bool create;			/* mount options */
 	u64 log_size;
+	u64 log_keep;			/* as asked for; 0: as before */
+	u32 log_keep_age;		/* likewise, seconds; IM_AGE_UNSET */
 	unsigned int sync_ms;
 	const struct cred *cred;	/* of who mounted, for the module's own
 					 * reads and writes in the lower */
@@ -241,8 +245,17 @@ u32 im_journal_tid(struct im_fs *fs);		/* of the newest record */
 int im_journal_now(struct im_fs *fs, u32 *tid);
 /* Readers see records up to here: durable and without an open one below. */
 u64 im_journal_durable(struct im_fs *fs);
-void im_journal_stat(struct im_fs *fs, u64 *first, u64 *last, u64 *bytes,
-		     u32 *open_intents, u32 *readers);
+struct im_log_stat {
+	u64 first, last;
+	u64 bytes, keep, min;		/* of the log: size, limits */
+	u32 keep_age;			/* seconds; 0: none */
+	u32 open_intents, readers;
+};
+void im_journal_stat(struct im_fs *fs, struct im_log_stat *st);
+/* ring.c: the limits that a remount asks for. */
+int im_journal_keep(struct im_fs *fs, struct im_fs *new);
+/* The lower is full: true: the log has given room back, try again. */
+bool im_journal_squeeze(struct im_fs *fs);
 void im_journal_rcvd(struct im_fs *fs, struct im_rcvd rcvd[IM_PEERS_MAX]);
 const char *im_journal_guarantee(struct im_fs *fs);	/* for people */
 /* Reserves a last_rcvd slot for an origin; -ENOSPC. */

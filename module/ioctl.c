@@ -7,7 +7,8 @@
 static int im_ioctl_info(struct im_fs *fs, void __user *arg)
 {
 	struct im_ioc_info *info;
-	u32 open_intents, readers, flags = 0;
+	struct im_log_stat st;
+	u32 flags = 0;
 	int err = 0;
 
 	info = kzalloc(sizeof(*info), GFP_KERNEL);
@@ -18,8 +19,10 @@ static int im_ioctl_info(struct im_fs *fs, void __user *arg)
 	info->id = le64_to_cpu(fs->fset.id);
 	/* before last: it never looks beyond it */
 	info->durable = im_journal_durable(fs);
-	im_journal_stat(fs, &info->first, &info->last, &info->log_bytes,
-			&open_intents, &readers);
+	im_journal_stat(fs, &st);
+	info->first = st.first;
+	info->last = st.last;
+	info->log_bytes = st.bytes;
 	info->root_ino = le64_to_cpu(fs->fset.root.ino);
 	info->root_gen = le32_to_cpu(fs->fset.root.gen);
 	if (READ_ONCE(fs->replica))

@@ -27,6 +27,7 @@
 
 #define IM_JBD_BUFFERS_MIN	256	/* most of one transaction; 4 MiB journal */
 #define IM_JBD_RETRY		(HZ / 50)
+#define IM_JBD_REVOKES		1024	/* in one handle */
 
 /* Of the superblock on disk, which no header that a module may use describes. */
 #define IM_EXT4_SB_AT		1024	/* bytes; all below are in it */
@@ -215,11 +216,13 @@ static void im_jbd_close(struct im_journal *j)
  * The handle is the one thing that jbd2 does not insist on having memory for,
  * and a completion cannot be given up.
  */
-static handle_t *im_jbd_start(journal_t *journal, unsigned int blocks)
+static handle_t *im_jbd_start(journal_t *journal, unsigned int blocks,
+			      unsigned int revokes)
 {
 	handle_t *handle;
 
-	while ((handle = jbd2_journal_start(journal, blocks)) ==
+	while ((handle = jbd2__journal_start(journal, blocks, 0, revokes,
+					     GFP_NOFS, 0, __LINE__)) ==
 	       ERR_PTR(-ENOMEM))
 		schedule_timeout_uninterruptible(IM_JBD_RETRY);
 	return handle;
@@ -234,7 +237,7 @@ static void *im_jbd_begin(struct im_journal *j, unsigned int blocks, u32 *tid)
 				    j->fs->name, current->comm);
 		return ERR_PTR(-EIO);
 	}
-	handle = im_jbd_start(j->lower, blocks);
+	handle = im_jbd_start(j->lower, blocks, 0);
 	if (!IS_ERR(handle)) {
 		*tid = handle->h_transaction->t_tid;
 	} else if (PTR_ERR(handle) == -EROFS) {
@@ -296,6 +299,33 @@ static int im_jbd_flush(struct im_journal *j)
 	return err == -EBUSY ? 0 : err;
 }
 
+/*
+ * As ext4 does for the blocks of its directories: a revoke record says that
+ * replay leaves out all copies of the block in transactions up to this one, and
+ * jbd2_journal_forget() in it, that its buffer is not written back.
+ */
+static int im_jbd_revoke(struct im_journal *j, const sector_t *nr, u32 n)
+{
+	int err = 0, err2;
+	handle_t *handle;
+	u32 i, end;
+
+	for (i = 0; i < n && !err; i = end) {
+		end = min(n, i + IM_JBD_REVOKES);
+		handle = im_jbd_start(j->lower, 1, end - i);
+		if (IS_ERR(handle))
+			return PTR_ERR(handle);
+		for (; i < end && !err; i++)
+			err = jbd2_journal_revoke(handle, nr[i],
+						  sb_find_get_block(j->lsb,
+								    nr[i]));
+		err2 = jbd2_journal_stop(handle);
+		err = err ?: err2;
+		cond_resched();
+	}
+	return err;
+}
+
 const struct im_log_ops im_jbd_ops = {
 	.name		= "jbd2",
 	.open		= im_jbd_open,
@@ -307,4 +337,5 @@ const struct im_log_ops im_jbd_ops = {
 	.committed	= im_jbd_committed,
 	.force		= im_jbd_force,
 	.flush		= im_jbd_flush,
+	.revoke		= im_jbd_revoke,
 };

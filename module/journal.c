@@ -342,17 +342,19 @@ void im_reader_del(struct im_journal *j)
 	mutex_unlock(&j->lock);
 }
 
-void im_journal_stat(struct im_fs *fs, u64 *first, u64 *last, u64 *bytes,
-		     u32 *open_intents, u32 *readers)
+void im_journal_stat(struct im_fs *fs, struct im_log_stat *st)
 {
 	struct im_journal *j = fs->journal;
 
 	mutex_lock(&j->lock);
-	*first = j->first;
-	*last = j->last;
-	*bytes = (u64)j->nseg * j->seg_blocks * j->bsize;
-	*open_intents = j->nopen;
-	*readers = atomic_read(&j->readers);
+	st->first = j->first;
+	st->last = j->last;
+	st->bytes = j->nseg * im_seg_bytes(j);
+	st->min = IM_SEGS_MIN * im_seg_bytes(j);
+	st->keep = READ_ONCE(j->keep);
+	st->keep_age = READ_ONCE(j->keep_age);
+	st->open_intents = j->nopen;
+	st->readers = atomic_read(&j->readers);
 	mutex_unlock(&j->lock);
 }
 
@@ -449,6 +451,7 @@ static int im_try_write(struct im_journal *j, struct im_op *op, u8 state,
 	}
 	WRITE_ONCE(j->last, j->last + 1);
 	WRITE_ONCE(j->tid, tid);
+	j->scan_from = scan_from;
 	op->tid = tid;
 	if (state == IM_RS_INTENT) {
 		get_bh(bh[0]);
@@ -616,10 +619,11 @@ static void im_journal_free(struct im_journal *j)
 	/* On error: they stay intents on disk. */
 	while (j->ndone)
 		brelse(j->done[--j->ndone].bh);
-	im_segments_close(j);
+	im_ring_close(j);
 	if (j->lower)
 		j->ops->close(j);
 	mutex_destroy(&j->lock);
+	mutex_destroy(&j->ring_mutex);
 	kvfree(j->epochs);
 	j->fs->journal = NULL;
 	kfree(j);
@@ -628,7 +632,6 @@ static void im_journal_free(struct im_journal *j)
 int im_journal_open(struct im_fs *fs)
 {
 	struct im_journal *j = kzalloc(sizeof(*j), GFP_KERNEL);
-	struct dentry *logdir;
 	int err;
 
 	if (!j)
@@ -642,11 +645,14 @@ int im_journal_open(struct im_fs *fs)
 	j->last_event = jiffies - IM_EVENT_GAP;
 	j->rest_until = jiffies;
 	mutex_init(&j->lock);
+	mutex_init(&j->ring_mutex);
+	init_rwsem(&j->reading);
 	INIT_LIST_HEAD(&j->open);
 	init_waitqueue_head(&j->wait);
 	INIT_DELAYED_WORK(&j->commit_work, im_commit_work);
 	INIT_DELAYED_WORK(&j->event_work, im_event_work);
 	INIT_WORK(&j->dead_work, im_dead_work);
+	INIT_DELAYED_WORK(&j->ring_work, im_ring_work);
 	fs->journal = j;
 
 	err = -ENOMEM;
@@ -657,13 +663,11 @@ int im_journal_open(struct im_fs *fs)
 	err = j->ops->open(j);
 	if (err)
 		goto err_free;
-	err = im_fset_open(fs, j, &logdir);
+	err = im_fset_open(fs, j, &j->logdir);
 	if (err)
 		goto err_free;
-	j->nseg = le32_to_cpu(fs->fset.seg_count);
 	j->seg_blocks = le32_to_cpu(fs->fset.seg_blocks);
-	err = im_segments_open(j, logdir);
-	dput(logdir);
+	err = im_ring_open(j);
 	if (err)
 		goto err_free;
 	err = im_recover(fs);
@@ -673,6 +677,7 @@ int im_journal_open(struct im_fs *fs)
 		goto err_free;
 	WRITE_ONCE(j->durable, j->last);
 	j->told = j->last;
+	im_ring_start(j);
 	return 0;
 
 err_free:
@@ -717,13 +722,14 @@ void im_journal_close(struct im_fs *fs)
 {
 	struct im_journal *j = fs->journal;
 
+	im_ring_stop(j);
 	if (!READ_ONCE(fs->dead))
 		im_journal_clean(fs);
 	WRITE_ONCE(j->closing, true);
 	cancel_delayed_work_sync(&j->commit_work);
 	cancel_delayed_work_sync(&j->event_work);
 	flush_work(&j->dead_work);
-	/* From here on the log's blocks may be freed: see segment.c. */
+	/* From here on anybody may remove the log's files: see ring.c. */
 	if (!READ_ONCE(fs->dead))
 		j->ops->flush(j);
 	im_journal_free(j);

@@ -6,10 +6,9 @@
 #include <linux/buffer_head.h>
 #include "intermezzo.h"
 
-#define IM_SEGS_MIN		4
-#define IM_SEGS_MAX		64
+#define IM_SEGS_MIN		4		/* the log never shrinks below */
 #define IM_SEG_BYTES_MIN	(128U << 10)	/* holds the longest record */
-#define IM_LOG_BYTES_MAX	(4ULL << 30)
+#define IM_LOG_BYTES_MAX	(1ULL << 30)
 #define IM_COMMIT_MS		20		/* default of im_ioc_kml */
 #define IM_COMMIT_MS_MAX	10000
 
@@ -34,6 +33,12 @@ struct im_log_ops {
 	int (*force)(struct im_journal *j, u32 tid);
 	/* All that was ever logged is in its place on disk. */
 	int (*flush)(struct im_journal *j);
+	/*
+	 * Nothing that was logged of these blocks up to now reaches their
+	 * places any more, by replay or by writeback, from the transaction on
+	 * that is the newest on return 0.
+	 */
+	int (*revoke)(struct im_journal *j, const sector_t *nr, u32 n);
 };
 
 extern const struct im_log_ops im_jbd_ops;
@@ -50,13 +55,16 @@ struct im_done {
 };
 #define IM_DONE_MAX		8	/* each may need a block of the handle */
 
-/* One segment file. map and file are fixed; the rest: im_journal.lock. */
+/* One segment file. The first four are fixed; the rest: im_journal.lock. */
 struct im_segment {
+	u32 n;				/* its name */
 	struct dentry *file;		/* referenced: pins inode and blocks */
 	sector_t *map;			/* lower block of each block */
 	bool marked;			/* immutable, by this mount */
-	u64 life;			/* 0: never used, or lost */
+	u64 life;			/* 0: holds nothing that is needed */
 	u64 first;			/* its first recno */
+	u64 time;			/* no record in it is older; ns, 0: not
+					 * known yet */
 };
 
 struct im_journal {
@@ -64,17 +72,22 @@ struct im_journal {
 	const struct im_log_ops *ops;
 	void *lower;			/* of ops; journal_t for jbd2 */
 	struct super_block *lsb;	/* of the lower filesystem */
+	struct dentry *logdir;		/* lower .intermezzo/log, referenced */
 	bool fresh;			/* the segments were made just now */
 	u32 bsize;
-	u32 nseg;
 	u32 seg_blocks;
-	struct im_segment *segs;	/* life n is in segs[n % nseg] */
 
 	/* Protects all below. Taken inside a handle; without one only when
 	 * nothing is waited for and nothing allocated under it. */
 	struct mutex lock;
 	u64 first;			/* oldest recno; also READ_ONCE */
 	u64 last;			/* newest recno */
+	u64 scan_from;			/* of the newest record */
+	u32 nseg;			/* only ring_work changes it */
+	struct im_segment *segs[IM_SEGS_MAX];	/* by name; NULL: no such file */
+	struct im_segment *lives[IM_SEGS_MAX];	/* see im_segment() */
+	u64 oldest;			/* life; all from here to `life` are in
+					 * the log */
 	u64 life;			/* newest segment */
 	u32 next_blk;			/* next unused block of it */
 	struct buffer_head *tail;	/* block being filled, pinned, or NULL */
@@ -88,6 +101,17 @@ struct im_journal {
 	u64 floor;			/* recovery is under way: scan_from stays
 					 * at or below this; U64_MAX otherwise */
 	struct im_rcvd rcvd[IM_PEERS_MAX];
+
+	/* Held for reading while a segment is used without the lock; a segment
+	 * that was taken out is freed behind a writer's turn. */
+	struct rw_semaphore reading;
+	struct mutex ring_mutex;	/* outside of lock: segs, nseg and their
+					 * xattr, and who writes that */
+	struct delayed_work ring_work;
+	bool ring_on;			/* READ_ONCE */
+	u64 keep;			/* log_keep, bytes; READ_ONCE */
+	u32 keep_age;			/* seconds, 0: for ever; READ_ONCE */
+	bool squeezed;			/* somebody has met ENOSPC; READ_ONCE */
 
 	u64 durable;			/* only the commit work moves it; READ_ONCE */
 	bool closing;			/* no more work is queued; READ_ONCE */
@@ -113,16 +137,49 @@ struct im_cursor {
 	u32 off;
 };
 
+/* The segment of a life; NULL: it is not in the log. Lock or `reading` held. */
 static inline struct im_segment *im_segment(struct im_journal *j, u64 life)
 {
-	return &j->segs[life % j->nseg];
+	struct im_segment *s = READ_ONCE(j->lives[life % IM_SEGS_MAX]);
+
+	return s && READ_ONCE(s->life) == life ? s : NULL;
 }
+
+static inline u64 im_seg_bytes(const struct im_journal *j)
+{
+	return (u64)j->seg_blocks * j->bsize;
+}
+
+/* ring.c ----------------------------------------------------------------- */
+
+/* The segments of a new log, and which these are; on error there is none. */
+int im_ring_create(struct im_fs *fs, struct dentry *logdir);
+int im_ring_open(struct im_journal *j);
+void im_ring_close(struct im_journal *j);
+/* Between these two the ring grows and shrinks. */
+void im_ring_start(struct im_journal *j);
+void im_ring_stop(struct im_journal *j);
+void im_ring_kick(struct im_journal *j);	/* have a look; any context */
+void im_ring_work(struct work_struct *work);
 
 /* segment.c -------------------------------------------------------------- */
 
-int im_segments_create(struct im_fs *fs, struct dentry *logdir);
-int im_segments_open(struct im_journal *j, struct dentry *logdir);
-void im_segments_close(struct im_journal *j);
+void im_seg_seal(struct im_fs *fs, struct im_seg *seg, u64 life, u64 first,
+		 const struct im_rcvd *rcvd);
+/* The device may still have in memory what the block held for its last owner;
+ * the file's zeros went to disk past that. */
+void im_block_forget(struct im_journal *j, sector_t nr);
+/*
+ * How many segments could be begun now: they are free, or all of their records
+ * lie below scan_from. Lock held.
+ */
+u32 im_segments_ready(struct im_journal *j, u64 scan_from);
+/* A free one, or NULL; lock held. */
+struct im_segment *im_segment_unused(struct im_journal *j);
+/* No record of it is needed any more; lock held. */
+bool im_life_over(struct im_journal *j, u64 life, u64 scan_from);
+/* The oldest life leaves the log; lock held. Its blocks stay as they are. */
+void im_segment_retire(struct im_journal *j);
 /*
  * Room for a record of len bytes, in a handle, lock held. Returns the buffers
  * that hold it, referenced and with write access, in bh[], their number, and
@@ -133,7 +190,8 @@ int im_segment_alloc(struct im_journal *j, void *handle, u32 tid, size_t len,
 		     bool reserve, struct buffer_head **bh, u32 *off);
 /* Most blocks that one record may change, segment header included. */
 unsigned int im_segment_credits(struct im_journal *j, size_t len);
-bool im_segment_short(struct im_journal *j);	/* ring half used up; lock held */
+/* Recovery would have much to read; lock held. */
+bool im_segment_short(struct im_journal *j);
 u64 im_scan_from(struct im_journal *j);		/* lock held */
 /*
  * Reads the record at or after c into buf (IM_REC_MAX bytes) and moves c past
@@ -147,19 +205,22 @@ struct im_place {
 };
 int im_log_read(struct im_journal *j, struct im_cursor *c, void *buf,
 		struct im_place *at);
+/* The same in a segment that is known, and stays. */
+int im_seg_read(struct im_journal *j, const struct im_segment *s,
+		struct im_cursor *c, void *buf, struct im_place *at);
 
 /* tail.c ----------------------------------------------------------------- */
 
 /* What the end of the log says. */
 struct im_tail {
-	u64 oldest;			/* life from which on none is missing */
 	u64 scan_from;			/* of the last record; >= 1 */
 	u64 rcvd_life;			/* whose header gave rcvd; 0: none */
 	bool clean;			/* the last record is CHECKPOINT|CLEAN */
 	bool damaged;			/* records are missing; j->first has moved */
 };
 
-/* Fills segs, life, first, last, next_blk, and rcvd from the newest header. */
+/* Fills lives, oldest, life, first, last, next_blk, and rcvd from the newest
+ * header. */
 int im_log_find(struct im_journal *j, struct im_tail *t);
 
 /* verdict.c -------------------------------------------------------------- */

@@ -27,18 +27,14 @@ struct im_kml {
 /* The segment that recno is in, or 0. */
 static u64 im_kml_find_life(struct im_journal *j, u64 recno)
 {
-	u64 life = 0, best = 0;
-	u32 i;
+	u64 life;
 
 	mutex_lock(&j->lock);
-	for (i = 0; i < j->nseg; i++) {
-		struct im_segment *s = &j->segs[i];
-
-		if (s->life && s->first <= recno && s->first >= best) {
-			best = s->first;
-			life = s->life;
-		}
-	}
+	for (life = j->life; life >= j->oldest; life--)
+		if (im_segment(j, life)->first <= recno)
+			break;
+	if (life < j->oldest)
+		life = 0;
 	mutex_unlock(&j->lock);
 	return life;
 }
@@ -46,11 +42,13 @@ static u64 im_kml_find_life(struct im_journal *j, u64 recno)
 /* The first recno of a life, or 0: it is not in the log. */
 static u64 im_kml_life(struct im_journal *j, u64 life)
 {
+	struct im_segment *s;
 	u64 first = 0;
 
 	mutex_lock(&j->lock);
-	if (im_segment(j, life)->life == life)
-		first = im_segment(j, life)->first;
+	s = im_segment(j, life);
+	if (s)
+		first = s->first;
 	mutex_unlock(&j->lock);
 	return first;
 }

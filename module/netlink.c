@@ -40,10 +40,11 @@ static struct genl_family im_genl;
 
 static int im_put_fileset(struct sk_buff *skb, struct im_fs *fs)
 {
-	u32 open_intents, readers, flags = 0;
-	u64 first, last, bytes, durable = im_journal_durable(fs);
+	u64 durable = im_journal_durable(fs);
+	struct im_log_stat st;
+	u32 flags = 0;
 
-	im_journal_stat(fs, &first, &last, &bytes, &open_intents, &readers);
+	im_journal_stat(fs, &st);
 	if (READ_ONCE(fs->replica))
 		flags |= IM_INFO_REPLICA;
 	if (READ_ONCE(fs->dead))
@@ -54,17 +55,20 @@ static int im_put_fileset(struct sk_buff *skb, struct im_fs *fs)
 			      le64_to_cpu(fs->fset.incarnation), IM_A_PAD) ||
 	    nla_put_u64_64bit(skb, IM_A_ID, le64_to_cpu(fs->fset.id),
 			      IM_A_PAD) ||
-	    nla_put_u64_64bit(skb, IM_A_FIRST, first, IM_A_PAD) ||
-	    nla_put_u64_64bit(skb, IM_A_LAST, last, IM_A_PAD) ||
+	    nla_put_u64_64bit(skb, IM_A_FIRST, st.first, IM_A_PAD) ||
+	    nla_put_u64_64bit(skb, IM_A_LAST, st.last, IM_A_PAD) ||
 	    nla_put_u64_64bit(skb, IM_A_DURABLE, durable, IM_A_PAD) ||
-	    nla_put_u64_64bit(skb, IM_A_LOG_BYTES, bytes, IM_A_PAD) ||
+	    nla_put_u64_64bit(skb, IM_A_LOG_BYTES, st.bytes, IM_A_PAD) ||
+	    nla_put_u64_64bit(skb, IM_A_LOG_KEEP, st.keep, IM_A_PAD) ||
+	    nla_put_u64_64bit(skb, IM_A_LOG_MIN, st.min, IM_A_PAD) ||
+	    nla_put_u32(skb, IM_A_LOG_KEEP_AGE, st.keep_age) ||
 	    nla_put_u32(skb, IM_A_FLAGS, flags) ||
 	    nla_put_string(skb, IM_A_GUARANTEE, im_journal_guarantee(fs)) ||
 	    nla_put_u32(skb, IM_A_SYNC_MS, READ_ONCE(fs->sync_ms)) ||
 	    nla_put_u8(skb, IM_A_REPLICA, READ_ONCE(fs->replica)) ||
-	    nla_put_u32(skb, IM_A_OPEN_INTENTS, open_intents) ||
+	    nla_put_u32(skb, IM_A_OPEN_INTENTS, st.open_intents) ||
 	    nla_put_u32(skb, IM_A_DIRTY, atomic_read(&fs->dirty_count)) ||
-	    nla_put_u32(skb, IM_A_READERS, readers) ||
+	    nla_put_u32(skb, IM_A_READERS, st.readers) ||
 	    nla_put_u64_64bit(skb, IM_A_RECOVERED, fs->recovered, IM_A_PAD) ||
 	    nla_put_u64_64bit(skb, IM_A_REDIRTIED, fs->redirtied, IM_A_PAD))
 		return -EMSGSIZE;

@@ -13,11 +13,14 @@
 #define IM_SYNC_MS_DEFAULT 3000
 #define IM_SYNC_MS_MIN 100
 #define IM_SYNC_MS_MAX 3600000
+#define IM_AGE_MAX (3650 * 86400)	/* seconds */
 
 enum im_param {
 	Opt_fileset,
 	Opt_create,
 	Opt_log_size,
+	Opt_log_keep,
+	Opt_log_keep_age,
 	Opt_replica,
 	Opt_sync_ms,
 	Opt_journal,
@@ -33,6 +36,8 @@ const struct fs_parameter_spec im_params[] = {
 	fsparam_string("fileset", Opt_fileset),
 	fsparam_flag("create", Opt_create),
 	fsparam_string("log_size", Opt_log_size),
+	fsparam_string("log_keep", Opt_log_keep),
+	fsparam_string("log_keep_age", Opt_log_keep_age),
 	fsparam_flag("replica", Opt_replica),
 	fsparam_u32("sync_ms", Opt_sync_ms),
 	fsparam_enum("journal", Opt_journal, im_journals),
@@ -54,18 +59,42 @@ void im_mount_err(struct im_fs *fs, const char *fmt, ...)
 	va_end(va);
 }
 
-static int im_parse_size(struct im_fs *fs, const char *s)
+static int im_parse_size(struct im_fs *fs, const char *key, const char *s,
+			 u64 *to)
 {
 	char *end;
 	u64 size = memparse(s, &end);
 
 	if (end == s || *end || !size) {
-		im_mount_err(fs, "log_size=%s: want a number of bytes, with K, M or G behind it if you like",
-			     s);
+		im_mount_err(fs, "%s=%s: want a number of bytes, with K, M or G behind it if you like",
+			     key, s);
 		return -EINVAL;
 	}
-	fs->log_size = size;
+	*to = size;
 	return 0;
+}
+
+static int im_parse_age(struct im_fs *fs, const char *s)
+{
+	static const char units[] = "smhd";
+	static const u32 seconds[] = { 1, 60, 3600, 86400 };
+	size_t len = strcspn(s, units);
+	u32 unit = s[len] ? seconds[strchr(units, s[len]) - units] : 1;
+	unsigned int n;
+	char num[16];
+
+	if (strscpy(num, s, sizeof(num)) < 0 || (s[len] && s[len + 1]))
+		goto bad;
+	num[len] = '\0';
+	if (kstrtouint(num, 10, &n) || n > IM_AGE_MAX / unit)
+		goto bad;
+	fs->log_keep_age = n * unit;
+	return 0;
+
+bad:
+	im_mount_err(fs, "log_keep_age=%s: want seconds, or a number with m, h or d behind it (0: for ever), at most ten years",
+		     s);
+	return -EINVAL;
 }
 
 static int im_parse_param(struct fs_context *fc, struct fs_parameter *param)
@@ -91,7 +120,13 @@ static int im_parse_param(struct fs_context *fc, struct fs_parameter *param)
 		fs->create = true;
 		return 0;
 	case Opt_log_size:
-		return im_parse_size(fs, param->string);
+		return im_parse_size(fs, param->key, param->string,
+				     &fs->log_size);
+	case Opt_log_keep:
+		return im_parse_size(fs, param->key, param->string,
+				     &fs->log_keep);
+	case Opt_log_keep_age:
+		return im_parse_age(fs, param->string);
 	case Opt_replica:
 		fs->replica = true;
 		return 0;
@@ -132,13 +167,14 @@ static int im_get_tree(struct fs_context *fc)
 
 /*
  * A remount repeats the options it was mounted with, or some of them; only
- * sync_ms, ro and replica (towards on) can change.
+ * sync_ms, log_keep, log_keep_age, ro and replica (towards on) can change.
  */
 static int im_reconfigure(struct fs_context *fc)
 {
 	struct super_block *sb = fc->root->d_sb;
 	struct im_fs *new = fc->s_fs_info;
 	struct im_fs *fs = IM_FS(sb);
+	int err;
 
 	if (new->name[0] && strcmp(new->name, fs->name)) {
 		im_mount_err(new, "this is fileset %s; a remount cannot rename it",
@@ -149,6 +185,9 @@ static int im_reconfigure(struct fs_context *fc)
 		im_mount_err(new, "journal=plain cannot be set by a remount: unmount first");
 		return -EINVAL;
 	}
+	err = im_journal_keep(fs, new);
+	if (err)
+		return err;
 	if (new->sync_ms)
 		WRITE_ONCE(fs->sync_ms, new->sync_ms);
 	if (new->replica)
@@ -183,6 +222,7 @@ int im_init_fs_context(struct fs_context *fc)
 	spin_lock_init(&fs->dirty_lock);
 	INIT_LIST_HEAD(&fs->dirty);
 	INIT_LIST_HEAD(&fs->unsettled);
+	fs->log_keep_age = IM_AGE_UNSET;
 	fs->cred = get_cred(current_cred());
 	fs->fc = fc;
 	fc->s_fs_info = fs;

@@ -64,6 +64,15 @@ static int im_plain_flush(struct im_journal *j)
 	return sync_blockdev(j->lsb->s_bdev);
 }
 
+static int im_plain_revoke(struct im_journal *j, const sector_t *nr, u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		clean_bdev_aliases(j->lsb->s_bdev, nr[i], 1);
+	return 0;
+}
+
 const struct im_log_ops im_plain_ops = {
 	.name		= "plain",
 	.open		= im_plain_open,
@@ -75,4 +84,5 @@ const struct im_log_ops im_plain_ops = {
 	.committed	= im_plain_committed,
 	.force		= im_plain_force,
 	.flush		= im_plain_flush,
+	.revoke		= im_plain_revoke,
 };

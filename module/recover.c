@@ -115,7 +115,7 @@ static int im_note(struct im_recovery *r, const struct im_rec *rec,
 static int im_scan(struct im_recovery *r, u64 from)
 {
 	struct im_journal *j = r->j;
-	u64 life = r->tail.oldest, want = 0;
+	u64 life = j->oldest, want = 0;
 	struct im_cursor c;
 	struct im_place at;
 	struct im_rec *rec;
@@ -356,13 +356,13 @@ int im_recover(struct im_fs *fs)
 	err = im_log_find(j, &r->tail);
 	if (err)
 		goto out;
-	if (r->tail.scan_from < im_segment(j, r->tail.oldest)->first) {
-		r->tail.scan_from = im_segment(j, r->tail.oldest)->first;
+	if (r->tail.scan_from < im_segment(j, j->oldest)->first) {
+		r->tail.scan_from = im_segment(j, j->oldest)->first;
 		r->tail.damaged = true;
 	}
 	from = r->tail.scan_from;
-	if (r->tail.rcvd_life < r->tail.oldest)
-		from = im_segment(j, r->tail.oldest)->first;
+	if (r->tail.rcvd_life < j->oldest)
+		from = im_segment(j, j->oldest)->first;
 	else
 		from = min(from, im_segment(j, r->tail.rcvd_life)->first);
 	err = im_scan(r, from);

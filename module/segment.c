@@ -1,39 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Segments: the preallocated files .intermezzo/log/00000000 ... that hold the
- * log, used as a ring for ever.
+ * Segments: the blocks of the log's files, through buffers of the block device
+ * and inside handles. The files themselves, and which there are: ring.c.
  *
- * They are written with zeros and synced when the fileset is created; from then
- * on their blocks are changed through buffers of the block device only, inside
- * handles, and read the same way: the page cache of the files is stale. While
- * mounted the inodes are pinned and marked immutable and "swapfile", so that
- * nobody writes, truncates, punches, defragments or removes them.
- *
- * The blocks are never freed while the fileset exists. ext4 would not revoke
- * them: replay of the lower's journal could write a freed log block over the
- * data of its next owner. Whoever removes .intermezzo by hand must do so after
- * a clean unmount of the lower filesystem (or a flush of its journal), which
- * is also done here before a log is created anew.
- *
- * Life n of the log is in file n % nseg. A segment is begun anew when no
- * record in it is needed for recovery (all are below scan_from); readers that
- * still wanted them are told so. The header is written in the handle of the
- * segment's first record, so both are there after a crash or neither.
+ * Each life of the log is in one segment; the lives from j->oldest to j->life
+ * are in the log, the other segments are free. A life is begun in a free
+ * segment, or in that of the oldest life if no record of that is needed for
+ * recovery (all are below scan_from); readers that still wanted them are told
+ * so. The header is written in the handle of the segment's first record, so
+ * both are there after a crash or neither.
  *
  * A change of transaction begins a new block if the old one is still on its
  * way to the lower's journal: to change a block that is being committed means
  * to wait for that.
  */
 #include "journal.h"
-#include "lower.h"
-
-#include <linux/falloc.h>
-#include <linux/file.h>
 
 #define IM_READAHEAD	32		/* blocks */
+#define IM_SCAN_BYTES	(32ULL << 20)	/* recovery should not read more */
 
-static void im_seg_seal(struct im_fs *fs, struct im_seg *seg, u64 life,
-			u64 first, const struct im_rcvd *rcvd)
+void im_seg_seal(struct im_fs *fs, struct im_seg *seg, u64 life, u64 first,
+		 const struct im_rcvd *rcvd)
 {
 	memset(seg, 0, sizeof(*seg));
 	seg->magic = cpu_to_le32(IM_SEG_MAGIC);
@@ -47,104 +34,7 @@ static void im_seg_seal(struct im_fs *fs, struct im_seg *seg, u64 life,
 	seg->crc = cpu_to_le32(im_seg_crc(seg));
 }
 
-/* creation --------------------------------------------------------------- */
-
-static int im_segment_fill(struct im_fs *fs, struct file *f, bool first)
-{
-	u32 bsize = le32_to_cpu(fs->fset.block_size);
-	u64 bytes = (u64)le32_to_cpu(fs->fset.seg_blocks) * bsize;
-	size_t chunk = IM_SEG_BYTES_MIN;
-	loff_t pos = 0;
-	void *buf;
-	int err;
-
-	/* In one piece if possible. What is not written stays unmapped. */
-	err = vfs_fallocate(f, 0, 0, bytes);
-	if (err && err != -EOPNOTSUPP)
-		return err;
-	buf = kvzalloc(chunk, GFP_KERNEL);
-	if (!buf)
-		return -ENOMEM;
-	if (first)
-		im_seg_seal(fs, buf, 1, 1, NULL);
-	while (pos < bytes) {
-		ssize_t n = kernel_write(f, buf, min_t(u64, chunk, bytes - pos),
-					 &pos);
-
-		if (n <= 0) {
-			err = n ?: -EIO;
-			goto out;
-		}
-		if (pos >= bsize)
-			memset(buf, 0, sizeof(struct im_seg));
-	}
-	err = vfs_fsync(f, 0);
-out:
-	kvfree(buf);
-	return err;
-}
-
-static void im_segment_remove(struct im_fs *fs, struct dentry *logdir, u32 n)
-{
-	char name[16];
-	struct dentry *d;
-
-	snprintf(name, sizeof(name), "%08u", n);
-	inode_lock_nested(d_inode(logdir), I_MUTEX_PARENT);
-	d = im_lower_lookup(logdir, name, strlen(name));
-	if (!IS_ERR(d)) {
-		if (d_is_positive(d))
-			im_do_unlink(logdir, d);
-		dput(d);
-	}
-	inode_unlock(d_inode(logdir));
-}
-
-/*
- * Makes and zeroes all segment files; fs->fset says how many and how large.
- * On error none is left.
- */
-int im_segments_create(struct im_fs *fs, struct dentry *logdir)
-{
-	struct path dir = { .mnt = fs->lower.mnt, .dentry = logdir };
-	u32 i, nseg = le32_to_cpu(fs->fset.seg_count);
-	char name[16];
-	int err = 0;
-
-	for (i = 0; i < IM_SEGS_MAX; i++)
-		im_segment_remove(fs, logdir, i);
-	for (i = 0; i < nseg && !err; i++) {
-		struct file *f;
-
-		snprintf(name, sizeof(name), "%08u", i);
-		f = file_open_root(&dir, name, O_CREAT | O_EXCL | O_WRONLY |
-				   O_LARGEFILE | O_NOFOLLOW, 0600);
-		if (IS_ERR(f)) {
-			err = PTR_ERR(f);
-			break;
-		}
-		err = im_segment_fill(fs, f, i == 1);
-		fput(f);
-	}
-	if (err) {
-		im_mount_err(fs, "cannot write segment %s of the log (%u of %u bytes): error %d%s",
-		       name, nseg, le32_to_cpu(fs->fset.seg_blocks) *
-		       le32_to_cpu(fs->fset.block_size), err,
-		       err == -ENOSPC ? "; make room or give a smaller log_size" :
-		       "");
-		for (i = 0; i < nseg; i++)
-			im_segment_remove(fs, logdir, i);
-	}
-	return err;
-}
-
-/* open and close --------------------------------------------------------- */
-
-/*
- * The device may still have in memory what the block held for its last owner;
- * the file's zeros went to disk past that.
- */
-static void im_block_forget(struct im_journal *j, sector_t nr)
+void im_block_forget(struct im_journal *j, sector_t nr)
 {
 	struct buffer_head *bh;
 
@@ -156,115 +46,6 @@ static void im_block_forget(struct im_journal *j, sector_t nr)
 	clear_buffer_uptodate(bh);
 	unlock_buffer(bh);
 	brelse(bh);
-}
-
-static int im_segment_map(struct im_journal *j, struct im_segment *s)
-{
-	struct inode *inode = d_inode(s->file);
-	sector_t blk;
-	u32 i;
-	int err;
-
-	if (!d_is_reg(s->file) || inode->i_nlink != 1 ||
-	    inode->i_sb != j->lsb ||
-	    i_size_read(inode) != (u64)j->seg_blocks * j->bsize)
-		return -EUCLEAN;
-	/* bmap() needs what the page cache holds to be on its way */
-	err = filemap_write_and_wait(inode->i_mapping);
-	if (err)
-		return err;
-	s->map = kvmalloc_array(j->seg_blocks, sizeof(*s->map), GFP_KERNEL);
-	if (!s->map)
-		return -ENOMEM;
-	for (i = 0; i < j->seg_blocks; i++) {
-		blk = i;
-		err = bmap(inode, &blk);
-		if (err)
-			return err;
-		if (!blk)
-			return -EUCLEAN;
-		s->map[i] = blk;
-		if (j->fresh)
-			im_block_forget(j, blk);
-	}
-	/* The flag is the lock, too: another mount may not have let go yet. */
-	inode_lock(inode);
-	if (IS_SWAPFILE(inode))
-		err = -EBUSY;
-	else
-		inode->i_flags |= S_IMMUTABLE | S_SWAPFILE;
-	inode_unlock(inode);
-	if (err)
-		return err;
-	s->marked = true;
-	/* never used again, and never to be taken for the log's content */
-	invalidate_mapping_pages(inode->i_mapping, 0, -1);
-	return 0;
-}
-
-int im_segments_open(struct im_journal *j, struct dentry *logdir)
-{
-	char name[16];
-	u32 i;
-	int err = 0;
-
-	j->segs = kcalloc(j->nseg, sizeof(*j->segs), GFP_KERNEL);
-	if (!j->segs)
-		return -ENOMEM;
-	for (i = 0; i < j->nseg && !err; i++) {
-		struct dentry *d;
-
-		snprintf(name, sizeof(name), "%08u", i);
-		inode_lock_nested(d_inode(logdir), I_MUTEX_PARENT);
-		d = im_lower_lookup(logdir, name, strlen(name));
-		inode_unlock(d_inode(logdir));
-		if (IS_ERR(d)) {
-			err = PTR_ERR(d);
-			break;
-		}
-		if (d_is_negative(d)) {
-			dput(d);
-			err = -EUCLEAN;
-			break;
-		}
-		j->segs[i].file = d;
-		err = im_segment_map(j, &j->segs[i]);
-	}
-	if (err == -EBUSY)
-		im_mount_err(j->fs, "the log in %s is in use: this fileset is being unmounted or mounted by somebody else",
-			     IM_STATE_DIR);
-	else if (err == -ENOMEM || err == -EIO)
-		im_mount_err(j->fs, "cannot read segment %s/log/%s: error %d; the log is as it was, mount again once memory or disk are well",
-			     IM_STATE_DIR, name, err);
-	else if (err)
-		im_mount_err(j->fs, "segment %s/log/%s is not as it was made (size, links or blocks): error %d; mount with -o create after removing %s to begin anew",
-		       IM_STATE_DIR, name, err, IM_STATE_DIR);
-	return err;
-}
-
-void im_segments_close(struct im_journal *j)
-{
-	u32 i;
-
-	brelse(j->tail);
-	j->tail = NULL;
-	for (i = 0; j->segs && i < j->nseg; i++) {
-		struct im_segment *s = &j->segs[i];
-
-		if (s->file) {
-			struct inode *inode = d_inode(s->file);
-
-			if (s->marked) {
-				inode_lock(inode);
-				inode->i_flags &= ~(S_IMMUTABLE | S_SWAPFILE);
-				inode_unlock(inode);
-			}
-			dput(s->file);
-		}
-		kvfree(s->map);
-	}
-	kfree(j->segs);
-	j->segs = NULL;
 }
 
 /* appending -------------------------------------------------------------- */
@@ -286,24 +67,51 @@ u64 im_scan_from(struct im_journal *j)
 	return min(low, im_dirty_low(j->fs));
 }
 
-/* Nothing that life `life` would overwrite is needed any more. */
-static bool im_segment_free(struct im_journal *j, u64 life, u64 scan_from)
+/* It ends where the next one begins. */
+bool im_life_over(struct im_journal *j, u64 life, u64 scan_from)
 {
-	struct im_segment *s = im_segment(j, life);
-	u64 next;
+	return life < j->life && im_segment(j, life + 1)->first <= scan_from;
+}
 
-	if (!s->life)
-		return true;
-	/* It ends where the next one that is left begins. */
-	for (next = s->life + 1; next <= j->life; next++)
-		if (im_segment(j, next)->life == next)
-			return im_segment(j, next)->first <= scan_from;
-	return false;
+u32 im_segments_ready(struct im_journal *j, u64 scan_from)
+{
+	u32 n = j->nseg - (j->life - j->oldest + 1);
+	u64 life;
+
+	for (life = j->oldest; im_life_over(j, life, scan_from); life++)
+		n++;
+	return n;
 }
 
 bool im_segment_short(struct im_journal *j)
 {
-	return !im_segment_free(j, j->life + j->nseg / 2, im_scan_from(j));
+	u32 many = max_t(u32, 2, IM_SCAN_BYTES / im_seg_bytes(j));
+
+	return j->nseg - im_segments_ready(j, im_scan_from(j)) >
+	       min(many, j->nseg - j->nseg / 2);
+}
+
+void im_segment_retire(struct im_journal *j)
+{
+	struct im_segment *s = im_segment(j, j->oldest);
+
+	/* Readers first: they look at j->first after each record. */
+	WRITE_ONCE(j->first, max(j->first, im_segment(j, j->oldest + 1)->first));
+	WRITE_ONCE(s->life, 0);
+	WRITE_ONCE(j->lives[j->oldest % IM_SEGS_MAX], NULL);
+	smp_wmb();	/* pairs with im_kml_next() */
+	j->oldest++;
+	wake_up_all(&j->wait);
+}
+
+struct im_segment *im_segment_unused(struct im_journal *j)
+{
+	u32 i;
+
+	for (i = 0; i < IM_SEGS_MAX; i++)
+		if (j->segs[i] && !j->segs[i]->life)
+			return j->segs[i];
+	return NULL;
 }
 
 /* A block whose whole content is about to be replaced. */
@@ -334,20 +142,18 @@ static struct buffer_head *im_block_new(struct im_journal *j, void *handle,
 	return bh;
 }
 
+/* One is ready. */
 static int im_segment_begin(struct im_journal *j, void *handle, u32 tid)
 {
+	struct im_segment *s = im_segment_unused(j);
 	u64 life = j->life + 1;
-	struct im_segment *s = im_segment(j, life);
-	u64 old = s->life;
 	struct buffer_head *bh;
 	int err;
 
-	/* Readers first: they look at j->first after each record. */
-	if (old && im_segment(j, old + 1)->life == old + 1)
-		WRITE_ONCE(j->first, max(j->first,
-					 im_segment(j, old + 1)->first));
-	s->life = 0;
-	smp_wmb();	/* pairs with im_kml_next() */
+	if (!s) {
+		s = im_segment(j, j->oldest);
+		im_segment_retire(j);
+	}
 	bh = im_block_new(j, handle, s->map[0]);
 	if (IS_ERR(bh))
 		return PTR_ERR(bh);
@@ -358,13 +164,15 @@ static int im_segment_begin(struct im_journal *j, void *handle, u32 tid)
 	if (err)
 		return err;
 	s->first = j->last + 1;
-	s->life = life;
+	s->time = ktime_get_real_ns();
+	WRITE_ONCE(s->life, life);
+	WRITE_ONCE(j->lives[life % IM_SEGS_MAX], s);
 	j->life = life;
 	j->next_blk = 1;
 	j->tid = tid;
 	brelse(j->tail);
 	j->tail = NULL;
-	wake_up_all(&j->wait);
+	im_ring_kick(j);
 	return 0;
 }
 
@@ -372,7 +180,8 @@ int im_segment_alloc(struct im_journal *j, void *handle, u32 tid, size_t len,
 		     bool reserve, struct buffer_head **bh, u32 *off)
 {
 	u32 n = im_blocks(j, len);
-	u64 scan_from = im_scan_from(j);
+	u32 ready = im_segments_ready(j, im_scan_from(j));
+	struct im_segment *s;
 	bool begin;
 	u32 i;
 	int err;
@@ -380,7 +189,7 @@ int im_segment_alloc(struct im_journal *j, void *handle, u32 tid, size_t len,
 	lockdep_assert_held(&j->lock);
 	if (n == 1 && j->tail && j->tail_off + len <= j->bsize &&
 	    (j->tail_tid == tid || j->ops->committed(j, j->tail_tid))) {
-		if (!reserve && !im_segment_free(j, j->life + 1, scan_from))
+		if (!reserve && !ready)
 			return -EAGAIN;
 		err = j->ops->get(handle, j->tail);
 		if (err)
@@ -393,18 +202,16 @@ int im_segment_alloc(struct im_journal *j, void *handle, u32 tid, size_t len,
 		return 1;
 	}
 	begin = j->next_blk + n > j->seg_blocks;
-	if (begin || !reserve)
-		if (!im_segment_free(j, j->life + 1 + (begin && !reserve),
-				     scan_from))
-			return -EAGAIN;
+	if (ready < begin + !reserve)
+		return -EAGAIN;
 	if (begin) {
 		err = im_segment_begin(j, handle, tid);
 		if (err)
 			return err;
 	}
+	s = im_segment(j, j->life);
 	for (i = 0; i < n; i++) {
-		bh[i] = im_block_new(j, handle, im_segment(j, j->life)->map
-				     [j->next_blk + i]);
+		bh[i] = im_block_new(j, handle, s->map[j->next_blk + i]);
 		if (IS_ERR(bh[i])) {
 			err = PTR_ERR(bh[i]);
 			while (i--)
@@ -427,10 +234,9 @@ int im_segment_alloc(struct im_journal *j, void *handle, u32 tid, size_t len,
 
 /* reading ---------------------------------------------------------------- */
 
-static struct buffer_head *im_block_read(struct im_journal *j, u64 life,
-					 u32 blk)
+static struct buffer_head *im_block_read(struct im_journal *j,
+					 const sector_t *map, u32 blk)
 {
-	const sector_t *map = im_segment(j, life)->map;
 	u32 i;
 
 	if (blk % IM_READAHEAD == 1)
@@ -441,8 +247,9 @@ static struct buffer_head *im_block_read(struct im_journal *j, u64 life,
 }
 
 /* Gathers a record of len bytes that begins at c in bh. */
-static int im_log_gather(struct im_journal *j, const struct im_cursor *c,
-			 struct buffer_head *bh, void *buf, u32 len)
+static int im_log_gather(struct im_journal *j, const struct im_segment *s,
+			 const struct im_cursor *c, struct buffer_head *bh,
+			 void *buf, u32 len)
 {
 	u32 done = min(len, j->bsize - c->off);
 	u32 blk = c->blk;
@@ -451,7 +258,7 @@ static int im_log_gather(struct im_journal *j, const struct im_cursor *c,
 	while (done < len) {
 		u32 n = min(len - done, j->bsize);
 
-		bh = im_block_read(j, c->life, ++blk);
+		bh = im_block_read(j, s->map, ++blk);
 		if (!bh)
 			return -EIO;
 		memcpy(buf + done, bh->b_data, n);
@@ -461,8 +268,8 @@ static int im_log_gather(struct im_journal *j, const struct im_cursor *c,
 	return 0;
 }
 
-int im_log_read(struct im_journal *j, struct im_cursor *c, void *buf,
-		struct im_place *at)
+int im_seg_read(struct im_journal *j, const struct im_segment *s,
+		struct im_cursor *c, void *buf, struct im_place *at)
 {
 	struct im_body body;
 	struct im_rec *rec = buf;
@@ -474,7 +281,7 @@ int im_log_read(struct im_journal *j, struct im_cursor *c, void *buf,
 	for (; c->blk < j->seg_blocks; c->blk++, c->off = 0) {
 		if (c->off + IM_REC_HDR > j->bsize)
 			continue;
-		bh = im_block_read(j, c->life, c->blk);
+		bh = im_block_read(j, s->map, c->blk);
 		if (!bh) {
 			err = -EIO;
 			goto skip;
@@ -500,12 +307,12 @@ int im_log_read(struct im_journal *j, struct im_cursor *c, void *buf,
 		    (len > j->bsize &&
 		     (c->off || c->blk + im_blocks(j, len) > j->seg_blocks)))
 			goto put;
-		err = im_log_gather(j, c, bh, buf, len);
+		err = im_log_gather(j, s, c, bh, buf, len);
 		if (err)
 			goto put;
 		err = im_rec_check(buf, len, &need, &body);
 		if (err || le64_to_cpu(rec->seg) != c->life ||
-		    le64_to_cpu(rec->recno) < im_segment(j, c->life)->first) {
+		    le64_to_cpu(rec->recno) < READ_ONCE(s->first)) {
 			pr_debug("im: log %llu block %u+%u: bad record %llu op %u len %u: %d\n",
 				 c->life, c->blk, c->off,
 				 le64_to_cpu(rec->recno), le16_to_cpu(rec->op),
@@ -533,5 +340,19 @@ put:
 skip:
 	c->blk++;
 	c->off = 0;
+	return err;
+}
+
+int im_log_read(struct im_journal *j, struct im_cursor *c, void *buf,
+		struct im_place *at)
+{
+	const struct im_segment *s;
+	int err = -ENODATA;
+
+	down_read(&j->reading);
+	s = im_segment(j, c->life);
+	if (s)
+		err = im_seg_read(j, s, c, buf, at);
+	up_read(&j->reading);
 	return err;
 }

@@ -342,22 +342,21 @@ static void im_settle(struct im_fs *fs, bool push)
 static void im_checkpoint(struct im_fs *fs)
 {
 	struct super_block *lsb = im_lower_sb(fs);
-	u32 open_intents, readers;
-	u64 first, last, bytes;
+	struct im_log_stat st;
 	struct im_op op;
 
-	im_journal_stat(fs, &first, &last, &bytes, &open_intents, &readers);
-	if (last == fs->settle_last && !open_intents &&
+	im_journal_stat(fs, &st);
+	if (st.last == fs->settle_last && !st.open_intents &&
 	    sb_start_intwrite_trylock(lsb)) {
 		spin_lock(&fs->dirty_lock);
 		fs->settle_moved = false;
 		spin_unlock(&fs->dirty_lock);
 		im_op_init(&op, fs, IM_OP_CHECKPOINT);
 		if (!im_op_append(&op))
-			last++;
+			st.last++;
 		sb_end_intwrite(lsb);
 	}
-	fs->settle_last = last;
+	fs->settle_last = st.last;
 }
 
 static void im_sync_work(struct work_struct *work)

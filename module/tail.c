@@ -11,23 +11,21 @@
  */
 #include "journal.h"
 
-static bool im_seg_valid(struct im_journal *j, const struct im_seg *seg, u32 n)
+static bool im_seg_valid(struct im_journal *j, const struct im_seg *seg)
 {
 	const struct im_fset *fset = &j->fs->fset;
-	u64 life = le64_to_cpu(seg->seg);
 
 	return seg->magic == cpu_to_le32(IM_SEG_MAGIC) &&
 	       seg->format == cpu_to_le32(IM_FORMAT) &&
 	       seg->crc == cpu_to_le32(im_seg_crc(seg)) &&
 	       !memcmp(seg->uuid, fset->uuid, sizeof(seg->uuid)) &&
 	       seg->incarnation == fset->incarnation &&
-	       life && life % j->nseg == n && le64_to_cpu(seg->first);
+	       seg->seg && seg->first;
 }
 
-/* Without a header: the newest life of which a record is found in segment n. */
-static void im_seg_salvage(struct im_journal *j, u32 n, void *buf)
+/* Without a header: the newest life of which a record is found in it. */
+static void im_seg_salvage(struct im_journal *j, struct im_segment *s, void *buf)
 {
-	struct im_segment *s = &j->segs[n];
 	u64 best = 0, first = 0;
 	u32 blk;
 
@@ -42,9 +40,7 @@ static void im_seg_salvage(struct im_journal *j, u32 n, void *buf)
 		brelse(bh);
 		c.life = le64_to_cpu(rec->seg);
 		if (rec->magic != cpu_to_le32(IM_REC_MAGIC) ||
-		    c.life <= best || c.life % j->nseg != n)
-			continue;
-		if (im_log_read(j, &c, buf, NULL))
+		    c.life <= best || im_seg_read(j, s, &c, buf, NULL))
 			continue;
 		best = c.life;
 		first = le64_to_cpu(rec->recno);
@@ -61,12 +57,19 @@ static u64 im_seg_headers(struct im_journal *j, void *buf, struct im_tail *t)
 	u64 newest = 0;
 	u32 i;
 
-	for (i = 0; i < j->nseg; i++) {
-		struct im_segment *s = &j->segs[i];
-		struct buffer_head *bh = sb_bread(j->lsb, s->map[0]);
-		struct im_seg *seg = bh ? (struct im_seg *)bh->b_data : NULL;
+	for (i = 0; i < IM_SEGS_MAX; i++)
+		if (j->segs[i])
+			sb_breadahead(j->lsb, j->segs[i]->map[0]);
+	for (i = 0; i < IM_SEGS_MAX; i++) {
+		struct im_segment *s = j->segs[i];
+		struct buffer_head *bh;
+		struct im_seg *seg;
 
-		if (seg && im_seg_valid(j, seg, i)) {
+		if (!s)
+			continue;
+		bh = sb_bread(j->lsb, s->map[0]);
+		seg = bh ? (struct im_seg *)bh->b_data : NULL;
+		if (seg && im_seg_valid(j, seg)) {
 			s->life = le64_to_cpu(seg->seg);
 			s->first = le64_to_cpu(seg->first);
 			if (s->life > t->rcvd_life) {
@@ -74,7 +77,7 @@ static u64 im_seg_headers(struct im_journal *j, void *buf, struct im_tail *t)
 				memcpy(j->rcvd, seg->rcvd, sizeof(j->rcvd));
 			}
 		} else if (!seg || memchr_inv(seg, 0, sizeof(*seg))) {
-			im_seg_salvage(j, i, buf);
+			im_seg_salvage(j, s, buf);
 			t->damaged = true;
 			im_warn(j->fs, "the header of log segment %08u is damaged; %s",
 				i, s->life ? "its records were found" :
@@ -86,25 +89,39 @@ static u64 im_seg_headers(struct im_journal *j, void *buf, struct im_tail *t)
 	return newest;
 }
 
-/* The oldest life from which on none is missing; sets j->first. */
-static u64 im_seg_oldest(struct im_journal *j)
+static struct im_segment *im_seg_of_life(struct im_journal *j, u64 life)
 {
-	u64 life = j->life;
 	u32 i;
 
-	while (life > 1 && j->life - (life - 1) < j->nseg) {
-		struct im_segment *s = im_segment(j, life - 1);
+	for (i = 0; i < IM_SEGS_MAX; i++)
+		if (j->segs[i] && j->segs[i]->life == life)
+			return j->segs[i];
+	return NULL;
+}
 
-		if (s->life != life - 1 || s->first > im_segment(j, life)->first)
+/*
+ * The lives from j->life down to the first that is missing are the log. What
+ * lies before is out of reach, and its segments are free; so is what an
+ * interrupted giving back has left.
+ */
+static void im_seg_line_up(struct im_journal *j)
+{
+	struct im_segment *s = im_seg_of_life(j, j->life);
+	u32 i;
+
+	for (j->oldest = j->life + 1; s; s = im_seg_of_life(j, j->oldest - 1)) {
+		if (j->oldest <= j->life && s->first > j->first)
 			break;
-		life--;
+		j->oldest = s->life;
+		j->first = s->first;
+		j->lives[s->life % IM_SEGS_MAX] = s;
+		if (s->life == 1)
+			break;
 	}
-	j->first = im_segment(j, life)->first;
-	/* What lies before is out of reach, and free. */
-	for (i = 0; i < j->nseg; i++)
-		if (j->segs[i].life < life)
-			j->segs[i].life = 0;
-	return life;
+	for (i = 0; i < IM_SEGS_MAX; i++)
+		if (j->segs[i] &&
+		    j->segs[i] != im_segment(j, j->segs[i]->life))
+			j->segs[i]->life = 0;
 }
 
 int im_log_find(struct im_journal *j, struct im_tail *t)
@@ -127,11 +144,11 @@ int im_log_find(struct im_journal *j, struct im_tail *t)
 		err = -EUCLEAN;
 		goto out;
 	}
-	t->oldest = im_seg_oldest(j);
+	im_seg_line_up(j);
 	c.life = j->life;
 	j->last = im_segment(j, j->life)->first - 1;
 	j->next_blk = 1;
-	t->scan_from = t->oldest == j->life ? j->first : 0;
+	t->scan_from = j->oldest == j->life ? j->first : 0;
 
 	/* Slots that were reserved and never used are free again. */
 	for (i = 0; i < IM_PEERS_MAX; i++)
@@ -168,7 +185,7 @@ int im_log_find(struct im_journal *j, struct im_tail *t)
 	}
 	t->damaged |= gap || lost;
 	if (!t->scan_from || t->scan_from > j->last + 1) {
-		t->scan_from = im_segment(j, t->oldest)->first;
+		t->scan_from = im_segment(j, j->oldest)->first;
 		t->damaged |= j->last >= t->scan_from;
 	}
 	err = 0;

@@ -389,11 +389,13 @@ static void call_mount(void)
 {
 	static const char *const keys[] = {
 		"fileset", "create", "log_size", "replica", "sync_ms",
-		"journal", "source", "nope", "ro", "",
+		"journal", "source", "nope", "ro", "", "log_keep",
+		"log_keep_age",
 	};
 	static const char *const values[] = {
 		"a", "t", "", "64M", "1", "0", "-1", "99999999999999999999999",
 		"4M", "3k", "plain", "jbd2", "/", "/dev/null", "../..", "1e3",
+		"7d", "0m", "4294967295h",
 	};
 	int fs = granted_to("fsopen", syscall(SYS_fsopen, IM_FS_TYPE,
 					      FSOPEN_CLOEXEC));

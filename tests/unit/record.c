@@ -468,6 +468,7 @@ static void test_sealed(void)
 {
 	struct im_seg seg = { .magic = cpu_to_le32(IM_SEG_MAGIC) };
 	struct im_fset fset = { .magic = cpu_to_le32(IM_FSET_MAGIC) };
+	struct im_ring ring = { .magic = cpu_to_le32(IM_RING_MAGIC) };
 	u32 crc = im_seg_crc(&seg);
 
 	is(crc, im_crc32c(0, &seg, sizeof(seg)), "CRC of a segment");
@@ -481,6 +482,12 @@ static void test_sealed(void)
 	is(im_fset_crc(&fset), crc, "does not depend on its own field");
 	fset.name[63] = 1;
 	ok(im_fset_crc(&fset) != crc, "but on the last one");
+	crc = im_ring_crc(&ring);
+	is(crc, im_crc32c(0, &ring, sizeof(ring)), "CRC of a ring");
+	ring.crc = cpu_to_le32(crc);
+	is(im_ring_crc(&ring), crc, "does not depend on its own field");
+	ring.keep = cpu_to_le64(1ULL << 63);
+	ok(im_ring_crc(&ring) != crc, "but on the last one");
 }
 
 static void test_names(void)

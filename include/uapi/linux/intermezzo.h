@@ -11,6 +11,12 @@
  *   log_size=BYTES  with create: size of the log (K, M, G suffix), at least
  *                   four segments; default 1/64 of the lower filesystem,
  *                   between 4 MiB and 64 MiB
+ *   log_keep=BYTES  the log may grow to this, and shrinks to it; from a quarter
+ *                   of log_size (four segments) to four times of it, or to what
+ *                   it was created with. Remembered; default log_size
+ *   log_keep_age=TIME  records older than this leave the log, a segment at a
+ *                   time, down to four; seconds, or with m, h, d behind it, 0:
+ *                   never. Remembered; default 0
  *   replica         changes only by tagged replay, others get EROFS
  *   sync_ms=MS      SYNC record for changed files that stay open (default 3000)
  *   journal=plain   for the crash test's control only: records are written to
@@ -207,7 +213,7 @@ enum im_genl_attr {
 	IM_A_FIRST,		/* u64 */
 	IM_A_LAST,		/* u64 */
 	IM_A_DURABLE,		/* u64 */
-	IM_A_LOG_BYTES,		/* u64 */
+	IM_A_LOG_BYTES,		/* u64: what it takes now */
 	IM_A_FLAGS,		/* u32, IM_INFO_* */
 	IM_A_GUARANTEE,		/* string */
 	IM_A_SYNC_MS,		/* u32, 100 .. 3600000 */
@@ -218,6 +224,9 @@ enum im_genl_attr {
 	IM_A_RECOVERED,		/* u64: intents settled at mount */
 	IM_A_REDIRTIED,		/* u64: CLOSEs written by recovery at mount */
 	IM_A_PAD,
+	IM_A_LOG_KEEP,		/* u64: the log may grow to this, bytes */
+	IM_A_LOG_MIN,		/* u64: it never shrinks below this, bytes */
+	IM_A_LOG_KEEP_AGE,	/* u32: older records leave, seconds; 0: never */
 	__IM_A_LAST,
 	IM_A_MAX = __IM_A_LAST - 1,
 };

@@ -28,7 +28,8 @@
 #define IM_SEG_MAGIC	0x47455349	/* "ISEG" */
 #define IM_FSET_MAGIC	0x54455346	/* "FSET" */
 #define IM_EPOCHS_MAGIC	0x434f5045	/* "EPOC" */
-#define IM_FORMAT	1		/* of the four above, together */
+#define IM_RING_MAGIC	0x474e4952	/* "RING" */
+#define IM_FORMAT	1		/* of the five above, together */
 
 #define IM_NAME_LEN	255		/* longest name of an entry or xattr */
 #define IM_TARGET_LEN	4095		/* longest symbolic link target */
@@ -186,7 +187,7 @@ struct im_fset {
 	__le32 format;
 	__le32 crc;		/* as above */
 	__le32 seg_blocks;	/* blocks per segment, header block included */
-	__le32 seg_count;
+	__le32 seg_count;	/* when it was made; which are there now: im_ring */
 	__le32 block_size;
 	__u8 uuid[16];
 	__le64 incarnation;
@@ -194,6 +195,24 @@ struct im_fset {
 	__u8 lower_uuid[16];	/* of the lower superblock */
 	struct im_fid root;
 	char name[64];		/* NUL-terminated */
+};
+
+/*
+ * The xattr IM_XATTR_RING of .intermezzo/log: which files the log is made of,
+ * and what it may grow to. A file is there, zeroed and on disk, before its bit
+ * is set; its bit is cleared before it goes. A file without its bit is none of
+ * the log's.
+ */
+#define IM_XATTR_RING	"trusted.intermezzo.ring"
+#define IM_SEGS_MAX	64		/* in one log */
+struct im_ring {
+	__le32 magic;		/* IM_RING_MAGIC */
+	__le32 format;
+	__le32 crc;		/* as above */
+	__le32 keep_age;	/* log_keep_age, seconds; 0: no bound */
+	__le64 incarnation;
+	__le64 files;		/* bit n: the file log/n, as %08u */
+	__le64 keep;		/* log_keep, bytes */
 };
 
 /*
@@ -235,6 +254,7 @@ IM_STATIC_ASSERT(sizeof(struct im_range) == 16);
 IM_STATIC_ASSERT(sizeof(struct im_rec) == IM_REC_HDR);
 IM_STATIC_ASSERT(sizeof(struct im_seg) == 56 + 24 * IM_PEERS_MAX);
 IM_STATIC_ASSERT(sizeof(struct im_fset) == 152);
+IM_STATIC_ASSERT(sizeof(struct im_ring) == 40);
 IM_STATIC_ASSERT(sizeof(struct im_epoch) == 16);
 IM_STATIC_ASSERT(sizeof(struct im_epochs) == 48);
 IM_STATIC_ASSERT(sizeof(struct im_origin) == 32);
