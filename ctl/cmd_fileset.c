@@ -2,6 +2,7 @@
 /* intermezzoctl export, unexport, attach, detach: the daemon does the work. */
 #include "ctl.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -80,9 +81,21 @@ static bool is_size(const char *text)
 	return !*end || (strchr("kKmMgG", *end) && !end[1]);
 }
 
+/* 0, 90, 30m, 12h, 7d */
+static bool is_age(const char *text)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)text[0]))
+		return false;
+	strtoull(text, &end, 10);
+	return !*end || (strchr("smhd", *end) && !end[1]);
+}
+
 int cmd_export(const struct verb *verb, int argc, const char **argv)
 {
 	char *name = NULL, *log_size = NULL, *path;
+	char *log_keep = NULL, *log_keep_age = NULL;
 	const struct poptOption table[] = {
 		{ "name", 'n', POPT_ARG_STRING, &name, 0,
 		  "what others attach it by: letters, digits, '.', '_', '-'",
@@ -90,6 +103,12 @@ int cmd_export(const struct verb *verb, int argc, const char **argv)
 		{ "log-size", 0, POPT_ARG_STRING, &log_size, 0,
 		  "room for the log of changes, when it is made (default 1/64 of the filesystem, 4M to 64M)",
 		  "SIZE" },
+		{ "log-keep", 0, POPT_ARG_STRING, &log_keep, 0,
+		  "what the log may grow to, as long as there is room (default: as it was made)",
+		  "SIZE" },
+		{ "log-keep-age", 0, POPT_ARG_STRING, &log_keep_age, 0,
+		  "for how long, as 12h or 30d, records are kept at most; 0: as long as the log holds them (default)",
+		  "TIME" },
 		{ NULL, 0, POPT_ARG_INCLUDE_TABLE, daemon_options, 0,
 		  "Daemon:", NULL },
 		POPT_AUTOHELP
@@ -112,6 +131,14 @@ int cmd_export(const struct verb *verb, int argc, const char **argv)
 		return misused(verb,
 			       "--log-size %s is not a size; say it like 64M",
 			       log_size);
+	if (log_keep && !is_size(log_keep))
+		return misused(verb,
+			       "--log-keep %s is not a size; say it like 256M",
+			       log_keep);
+	if (log_keep_age && !is_age(log_keep_age))
+		return misused(verb,
+			       "--log-keep-age %s is not a time; say it like 12h or 30d, or 0",
+			       log_keep_age);
 	if (geteuid())
 		return not_root("export");
 	path = full_path(dir);
@@ -122,8 +149,10 @@ int cmd_export(const struct verb *verb, int argc, const char **argv)
 		return failed("cannot export %s as \"%s\": %s", path, name,
 			      reply.why);
 	rc = daemon_call("POST", "/ctl/export",
-			 json_pack("{s:s, s:s, s:s*}", "name", name, "dir",
-				   path, "log_size", log_size), &reply);
+			 json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "name", name,
+				   "dir", path, "log_size", log_size,
+				   "log_keep", log_keep, "log_keep_age",
+				   log_keep_age), &reply);
 	if (rc) {
 		rc = failed("cannot export %s as \"%s\": %s", path, name,
 			    reply.why);

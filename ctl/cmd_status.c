@@ -39,7 +39,10 @@ static json_t *fset_json(const struct im_genl_fset *f,
 	if (!o)
 		return NULL;
 	json_object_update_new(o, json_pack(
-		"{s:I, s:I, s:I, s:I, s:I, s:I}",
+		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"log_keep", (json_int_t)f->log_keep,
+		"log_min", (json_int_t)f->log_min,
+		"log_keep_age", (json_int_t)f->log_keep_age,
 		"sync_ms", (json_int_t)f->sync_ms,
 		"open_intents", (json_int_t)f->open_intents,
 		"dirty", (json_int_t)f->dirty,
@@ -189,6 +192,21 @@ static void print_exported(const json_t *o)
 	putchar('\n');
 }
 
+/* As it was given, or could have been: 7d, 36h. */
+static void print_age(FILE *out, json_int_t seconds)
+{
+	static const struct {
+		int seconds;
+		char unit;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	int i = 0;
+
+	while (seconds % units[i].seconds)
+		i++;
+	fprintf(out, "%" JSON_INTEGER_FORMAT "%c", seconds / units[i].seconds,
+		units[i].unit);
+}
+
 static void print_kernel(const json_t *o)
 {
 	printf("    log: records %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT,
@@ -198,6 +216,14 @@ static void print_kernel(const json_t *o)
 		       int_of(o, "durable"));
 	fputs(", room for ", stdout);
 	print_bytes(stdout, int_of(o, "log_bytes"));
+	if (int_of(o, "log_bytes") != int_of(o, "log_keep")) {
+		fputs(" of ", stdout);
+		print_bytes(stdout, int_of(o, "log_keep"));
+	}
+	if (int_of(o, "log_keep_age")) {
+		fputs(", for ", stdout);
+		print_age(stdout, int_of(o, "log_keep_age"));
+	}
 	printf("; guarantee %s\n", text_of(o, "guarantee"));
 	if (int_of(o, "dirty") || int_of(o, "open_intents"))
 		printf("    under way: %" JSON_INTEGER_FORMAT " changes, %" JSON_INTEGER_FORMAT " files open with changes\n",

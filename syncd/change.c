@@ -109,6 +109,8 @@ static int bring_new(struct managed *m, const struct manage_opts *opts,
 		.name = m->conf.name,
 		.dir = m->conf.dir,
 		.log_size = opts->log_size,
+		.log_keep = opts->log_keep,
+		.log_keep_age = opts->log_keep_age,
 		.create = true,
 		.replica = m->conf.role == FSET_ATTACH,
 	};

@@ -34,6 +34,17 @@ static int take_name(struct fset_conf *c, const char *name, struct problem *p)
 	return 0;
 }
 
+/* It becomes part of the mount's options, and the module judges it. */
+static int check_option(const char *value, struct problem *p)
+{
+	if (!value || (strlen(value) <= 20 &&
+		       strspn(value, "0123456789kKmMgGshd") == strlen(value)))
+		return 0;
+	return problem(p, 400, "bad-size",
+		       "\"%.40s\" is no limit for the log; say a size like 64M, an age like 7d",
+		       value);
+}
+
 static int ctl_export(json_t *request, json_t **answer, struct problem *p)
 {
 	struct fset_conf c = { .role = FSET_EXPORT };
@@ -41,15 +52,14 @@ static int ctl_export(json_t *request, json_t **answer, struct problem *p)
 	json_error_t where;
 	const char *name;
 
-	if (json_unpack_ex(request, &where, 0, "{s:s, s:s, s?s !}", "name",
-			   &name, "dir", &c.dir, "log_size", &opts.log_size))
+	if (json_unpack_ex(request, &where, 0, "{s:s, s:s, s?s, s?s, s?s !}",
+			   "name", &name, "dir", &c.dir, "log_size",
+			   &opts.log_size, "log_keep", &opts.log_keep,
+			   "log_keep_age", &opts.log_keep_age))
 		return bad_request(p, &where);
-	/* it becomes part of the mount's options */
-	if (opts.log_size &&
-	    strspn(opts.log_size, "0123456789kKmMgG") != strlen(opts.log_size))
-		return problem(p, 400, "bad-size",
-			       "\"%.40s\" is not a size for the log; say it like 64M",
-			       opts.log_size);
+	if (check_option(opts.log_size, p) || check_option(opts.log_keep, p) ||
+	    check_option(opts.log_keep_age, p))
+		return -1;
 	if (take_name(&c, name, p) || manage_export(&c, &opts, p))
 		return -1;
 	im_utf8_force(opts.warning);

@@ -20,7 +20,9 @@ void manage_stop(void);		/* the reverse; filesets stay mounted */
  * take c, its dir is absolute.
  */
 struct manage_opts {
-	const char *log_size;	/* NULL: default */
+	const char *log_size;	/* NULL: default; so the others */
+	const char *log_keep;
+	const char *log_keep_age;
 	bool merge;		/* attach: what is there may be removed */
 	char warning[512];
 };

@@ -80,9 +80,13 @@ static int mount_long(const struct mount_req *req, char *err, size_t errlen)
 	flags = statvfs(req->dir, &st) ? 0 :
 		st.f_flag & (ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC |
 			     ST_NOATIME | ST_NODIRATIME);
-	snprintf(options, sizeof(options), "fileset=%s%s%s%s%s", req->name,
-		 req->log_size ? ",log_size=" : "",
+	snprintf(options, sizeof(options), "fileset=%s%s%s%s%s%s%s%s%s",
+		 req->name, req->log_size ? ",log_size=" : "",
 		 req->log_size ? req->log_size : "",
+		 req->log_keep ? ",log_keep=" : "",
+		 req->log_keep ? req->log_keep : "",
+		 req->log_keep_age ? ",log_keep_age=" : "",
+		 req->log_keep_age ? req->log_keep_age : "",
 		 req->create ? ",create" : "", req->replica ? ",replica" : "");
 	if (!mount(req->dir, req->dir, IM_FS_TYPE, flags, options))
 		return 0;
@@ -91,6 +95,12 @@ static int mount_long(const struct mount_req *req, char *err, size_t errlen)
 		 "cannot mount it: %s; the kernel's log says more: dmesg | tail",
 		 strerror(-rc));
 	return rc;
+}
+
+static int set_option(int context, const char *key, const char *value)
+{
+	return value ? fsconfig(context, FSCONFIG_SET_STRING, key, value, 0) :
+		       0;
 }
 
 int mount_fset(const struct mount_req *req, char *err, size_t errlen)
@@ -115,8 +125,9 @@ int mount_fset(const struct mount_req *req, char *err, size_t errlen)
 	}
 	if (fsconfig(context, FSCONFIG_SET_STRING, "source", req->dir, 0) ||
 	    fsconfig(context, FSCONFIG_SET_STRING, "fileset", req->name, 0) ||
-	    (req->log_size && fsconfig(context, FSCONFIG_SET_STRING, "log_size",
-				       req->log_size, 0)) ||
+	    set_option(context, "log_size", req->log_size) ||
+	    set_option(context, "log_keep", req->log_keep) ||
+	    set_option(context, "log_keep_age", req->log_keep_age) ||
 	    (req->create &&
 	     fsconfig(context, FSCONFIG_SET_FLAG, "create", NULL, 0)) ||
 	    (req->replica &&

@@ -8,7 +8,9 @@
 struct mount_req {
 	const char *name;
 	const char *dir;	/* mounted over itself */
-	const char *log_size;	/* NULL: the module's default */
+	const char *log_size;	/* NULL: the module's default; so the others */
+	const char *log_keep;
+	const char *log_keep_age;
 	bool create;
 	bool replica;
 };
