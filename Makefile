@@ -49,7 +49,7 @@ test_tools := $(tool_src:tests/tools/%.c=$(BUILD)/tests/%) \
 # the longest first: two run at a time
 all_vm_tests := $(sort $(wildcard tests/vm/[0-9]*-*))
 long_tests := $(addprefix tests/vm/,115-archives 116-postgresql 117-layers \
-	118-nfs 119-many)
+	118-nfs 119-many 132-log-mount 133-log-cut)
 vm_tests := $(filter-out $(long_tests),$(all_vm_tests))
 vm_tests := $(filter %-crash %-random,$(vm_tests)) \
 	    $(filter-out %-crash %-random,$(vm_tests))
