@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * churn DIR SEED PROCESSES OPS [ATTRS]: changes a tree at random in every way
- * that a program can, from several processes that get into each other's way;
- * ATTRS per cent of the operations, at least, change attributes. The
- * operations follow from SEED; how the processes interleave does not. Names
- * come from a small pool shared by files and directories, so that they are
- * renamed over and under each other. What fails because another process was
+ * churn DIR SEED PROCESSES OPS [all|attrs]: changes a tree at random in every
+ * way that a program can, from several processes that get into each other's
+ * way. The operations follow from SEED; how the processes interleave does not.
+ * Names come from a small pool shared by files and directories, so that they
+ * are renamed over and under each other. What fails because another process was
  * faster is part of the game; an errno that no such race explains ends the
- * program with status 1.
+ * program with status 1. all: files without a name that get one later, and
+ * whiteouts, are among it; attrs: four of five operations change attributes.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@
 #define FILE_MAX (1 << 20)
 
 static uint64_t state;
-static unsigned int attrs;
+static bool all, attrs;
 
 static uint64_t rnd(void)
 {
@@ -212,6 +213,29 @@ static void save_by_rename(const char *p)
 		unlink(tmp);
 }
 
+/* A file that has no name, may have data, and gets a name while it is open. */
+static void name_a_file(const char *dir, const char *p)
+{
+	char proc[64], buf[3000];
+	int fd;
+
+	fd = check("tmpfile", dir, open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC,
+					0600 | below(0100)));
+	if (fd < 0)
+		return;
+	fill(buf, sizeof(buf));
+	if (below(3))
+		check("write", dir, write(fd, buf, 1 + below(sizeof(buf))));
+	if (!below(3))
+		check("fsync", dir, fsync(fd));
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	check("linkat", p, linkat(AT_FDCWD, proc, AT_FDCWD, p,
+				  AT_SYMLINK_FOLLOW));
+	if (!below(4))
+		check("write", p, write(fd, buf, sizeof(buf)));
+	close(fd);
+}
+
 static void change_acl(const char *p)
 {
 	/* version 2; user::rw- user:N:r-- group::r-- mask::r-x other::--- */
@@ -282,11 +306,20 @@ static void step(void)
 	unsigned int k = below(100);
 	int fd;
 
-	if (attrs && below(100) < attrs)
+	if (attrs && below(5))
 		k = 71 + below(18);
 	path(a);
 	path(b);
-	if (k < 24) {
+	if (all && !below(12)) {
+		if (below(2)) {
+			check("whiteout", a, renameat2(AT_FDCWD, a, AT_FDCWD, b,
+						       RENAME_WHITEOUT));
+		} else {
+			strcpy(b, a);
+			*strrchr(b, '/') = '\0';
+			name_a_file(b, a);
+		}
+	} else if (k < 24) {
 		change_data(a);
 	} else if (k < 34) {
 		fd = check("create", a, open(a, O_WRONLY | O_CREAT | O_EXCL |
@@ -340,15 +373,15 @@ int main(int argc, char **argv)
 	int status, bad = 0;
 	pid_t pid;
 
-	if (argc != 5 && argc != 6) {
-		fprintf(stderr, "usage: churn DIR SEED PROCESSES OPS [ATTRS]\n");
+	all = argc == 6 && !strcmp(argv[5], "all");
+	attrs = argc == 6 && !strcmp(argv[5], "attrs");
+	if (argc != 5 + (all || attrs)) {
+		fprintf(stderr, "usage: churn DIR SEED PROCESSES OPS [all|attrs]\n");
 		return 2;
 	}
 	seed = strtoul(argv[2], NULL, 0);
 	procs = strtoul(argv[3], NULL, 0);
 	ops = strtoul(argv[4], NULL, 0);
-	if (argc > 5)
-		attrs = strtoul(argv[5], NULL, 0);
 	if (chdir(argv[1])) {
 		fprintf(stderr, "churn: cannot enter %s: %s\n", argv[1],
 			strerror(errno));

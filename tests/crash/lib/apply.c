@@ -50,11 +50,14 @@ static int make(struct tree *t, const struct im_rec *rec,
 		const struct node *dir)
 {
 	struct node *n = tree_node(t, fid);
+	bool nameless = n && n->nameless;
 
-	if (n)
+	if (n && (!nameless || le16_to_cpu(rec->op) != IM_OP_LINK))
 		return bad(rec, "the new object %llu.%u exists already",
 			   (unsigned long long)fid->ino, fid->gen);
-	n = tree_add(t, fid);
+	if (!n)
+		n = tree_add(t, fid);
+	n->nameless = false;
 	n->mode = le32_to_cpu(rec->mode);
 	n->uid = le32_to_cpu(rec->uid);
 	n->gid = le32_to_cpu(rec->gid);
@@ -66,12 +69,22 @@ static int make(struct tree *t, const struct im_rec *rec,
 	}
 	if (S_ISREG(n->mode)) {
 		n->digest = XXH3_64bits("", 0);
-		n->data_known = true;
+		n->data_known = !nameless;
 		set_mtime(n, rec);
 	}
 	if (node_xattr(dir, ACL_DEFAULT) || dir->vague_default)
 		n->vague_access = n->vague_default = true;
 	return 0;
+}
+
+/* A whiteout that is met again: now it is known which object it is. */
+static void know(struct tree *t, struct entry *e, const struct fid *fid)
+{
+	if (!e || e->fid.ino)
+		return;
+	e->fid = *fid;
+	if (!tree_node(t, fid))
+		tree_add_whiteout(t, fid, e->gid);
 }
 
 static int apply_rename(struct tree *t, const struct im_rec *rec,
@@ -80,8 +93,10 @@ static int apply_rename(struct tree *t, const struct im_rec *rec,
 {
 	bool exchange = le32_to_cpu(rec->flags) & IM_RF_EXCHANGE;
 	struct fid old = fid_of(&rec->old), fid = fid_of(&rec->fid);
-	struct entry *to = tree_entry(t, dir2, name2);
+	struct entry *to = tree_entry(t, dir2, name2), gone;
+	struct node *dir;
 
+	know(t, to, &old);
 	if (!tree_node(t, dir2))
 		return bad(rec, "unknown second directory");
 	if (!from || !fid_eq(&from->fid, &fid))
@@ -99,8 +114,14 @@ static int apply_rename(struct tree *t, const struct im_rec *rec,
 		return 0;	/* two names of one file: nothing happens */
 	if (to)
 		tree_unlink(t, to);
+	gone = *from;
 	tree_unlink(t, from);
 	tree_link(t, dir2, name2, &fid);
+	if (le32_to_cpu(rec->flags) & IM_RF_WHITEOUT) {
+		dir = tree_node(t, &gone.dir);
+		tree_link(t, &gone.dir, gone.name, &(struct fid){ 0 })->gid =
+			dir->mode & S_ISGID ? dir->gid : 0;
+	}
 	return 0;
 }
 
@@ -120,6 +141,7 @@ static int apply_name(struct tree *t, const struct im_rec *rec,
 		return bad(rec, "unknown directory %llu.%u",
 			   (unsigned long long)dir.ino, dir.gen);
 	e = tree_entry(t, &dir, name);
+	know(t, e, &fid);
 	switch (le16_to_cpu(rec->op)) {
 	case IM_OP_RENAME:
 		return apply_rename(t, rec, e, &dir2, name2);
@@ -139,7 +161,9 @@ static int apply_name(struct tree *t, const struct im_rec *rec,
 		if (make(t, rec, body, &fid, d))
 			return 1;
 	} else if (!tree_node(t, &fid)) {
-		return bad(rec, "link to an unknown object");
+		if (le32_to_cpu(rec->mode) != S_IFCHR || rec->rdev)
+			return bad(rec, "link to an unknown object");
+		tree_add_whiteout(t, &fid, le32_to_cpu(rec->gid));
 	}
 	tree_link(t, &dir, name, &fid);
 	return 0;
@@ -223,6 +247,15 @@ int tree_apply(struct tree *t, const struct im_rec *rec,
 	if (im_op_is_namespace(op))
 		return apply_name(t, rec, body);
 	n = tree_node(t, &fid);
+	/* One that gets its name by the next record of it; a whiteout that was
+	 * reached by its name: it is compared with what is there in the end.
+	 */
+	if (!n && op == IM_OP_DIRTY) {
+		n = tree_add(t, &fid);
+		n->nameless = true;
+	} else if (!n && S_ISCHR(le32_to_cpu(rec->mode)) && !rec->rdev) {
+		n = tree_add_whiteout(t, &fid, le32_to_cpu(rec->gid));
+	}
 	if (!n)
 		return bad(rec, "unknown object %llu.%u",
 			   (unsigned long long)fid.ino, fid.gen);

@@ -88,6 +88,28 @@ static void compare_node(const char *path, struct node *want, struct node *got,
 		slips++;
 }
 
+/* Whiteouts that no record has named: any that is there will do. */
+static void know_whiteouts(struct tree *want, const struct tree *got)
+{
+	const struct node *m;
+	const struct entry *f;
+	struct entry *e;
+	unsigned int i;
+
+	for (i = 0; i < TREE_BUCKETS; i++) {
+		for (e = want->entries[i]; e; e = e->next) {
+			f = e->fid.ino ? NULL :
+			    tree_entry(got, &e->dir, e->name);
+			m = f ? tree_node(got, &f->fid) : NULL;
+			if (!m || !S_ISCHR(m->mode) || m->rdev)
+				continue;
+			e->fid = f->fid;
+			if (!tree_node(want, &e->fid))
+				tree_add_whiteout(want, &e->fid, e->gid);
+		}
+	}
+}
+
 unsigned int tree_compare(struct tree *want, struct tree *got,
 			  unsigned int *slipped)
 {
@@ -96,6 +118,7 @@ unsigned int tree_compare(struct tree *want, struct tree *got,
 	unsigned int i;
 
 	told = slips = 0;
+	know_whiteouts(want, got);
 	tree_count_links(want);
 	if (!fid_eq(&want->root, &got->root))
 		tell("another root");

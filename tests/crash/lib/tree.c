@@ -91,6 +91,17 @@ struct entry *tree_link(struct tree *t, const struct fid *dir,
 	return e;
 }
 
+struct node *tree_add_whiteout(struct tree *t, const struct fid *fid,
+			       uint32_t gid)
+{
+	struct node *n = tree_add(t, fid);
+
+	n->mode = S_IFCHR;
+	n->gid = gid;
+	n->vague_access = true;
+	return n;
+}
+
 void tree_unlink(struct tree *t, struct entry *e)
 {
 	struct entry **p = &t->entries[entry_bucket(&e->dir, e->name)];

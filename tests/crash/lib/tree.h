@@ -42,13 +42,16 @@ struct node {
 	bool dirty;		/* DIRTY without CLOSE or SYNC so far */
 	bool vague_access;	/* these ACLs may have been inherited */
 	bool vague_default;
+	bool nameless;		/* DIRTY before it got its first name */
 	uint32_t nlink;		/* on disk: st_nlink; else counted at the end */
 };
 
 struct entry {
 	struct entry *next;
 	struct fid dir;
-	struct fid fid;
+	struct fid fid;		/* ino 0: a whiteout, and no record since has
+				 * said which */
+	uint32_t gid;		/* of that whiteout */
 	char name[IM_NAME_LEN + 1];
 	bool met;		/* for the comparison */
 };
@@ -81,6 +84,10 @@ struct xattr *node_xattr(const struct node *n, const char *name);
 void node_set_xattr(struct node *n, const char *name, const void *value,
 		    size_t len);
 void node_del_xattr(struct node *n, const char *name);
+
+/* A whiteout's object: the record that leaves it does not name it. */
+struct node *tree_add_whiteout(struct tree *t, const struct fid *fid,
+			       uint32_t gid);
 
 /* Counts the names of each object into nlink; drops what has none. */
 void tree_count_links(struct tree *t);
