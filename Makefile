@@ -55,7 +55,7 @@ vm_tests := $(filter %-crash %-random,$(vm_tests)) \
 	    $(filter-out %-crash %-random,$(vm_tests))
 
 .PHONY: all module tools tests deps kernels check check-unit check-fuzz check-vm \
-	check-long check-kernels fuzz demo bench install uninstall clean help
+	check-long check-kernels nightly fuzz demo bench install uninstall clean help
 .DELETE_ON_ERROR:
 
 all: tools module tests
@@ -71,6 +71,8 @@ help:
 	@echo 'check-long   what takes hours: other programs, 3,000 cuts, 20 random trees'
 	@echo 'kernels      fetch KERNELS="$(KERNELS)" and build the module for them'
 	@echo 'check-kernels  the module on KERNELS: build, DKMS, all VM tests on each'
+	@echo 'nightly      a kernel with KASAN, lockdep, kmemleak, fault injection from'
+	@echo '             the distribution'"'"'s source, VM tests on it; TESTS="..."'
 	@echo 'fuzz         parsers on random input; FUZZ_SECONDS=60 each'
 	@echo 'demo         two machines, a tree replicated; ARGS=--shell'
 	@echo 'bench        the figures of doc/performance.md'
@@ -156,8 +158,10 @@ endif
 
 # ---- checks ----
 
+PACKAGES ?= tests/packages.txt
+
 deps:
-	@missing=; for p in $$(sed 's/#.*//' tests/packages.txt); do \
+	@missing=; for p in $$(sed 's/#.*//' $(PACKAGES)); do \
 		dpkg-query -W -f '$${Status}\n' $$p 2>/dev/null | \
 			grep -q 'ok installed' || missing="$$missing $$p"; \
 	done; \
@@ -181,6 +185,16 @@ check-kernels:
 	$(MAKE) kernels
 	tests/kernels/dkms $(KERNELS)
 	tests/kernels/test $(KERNELS) -- $(or $(TESTS),$(filter-out \
+		$(wildcard tests/vm/*-kernel-*),$(all_vm_tests)))
+
+# What a stock kernel does not notice. Takes a night: the tests take ten times as
+# long.
+nightly:
+	$(MAKE) deps PACKAGES='tests/packages.txt tests/kernels/debug.packages'
+	$(MAKE) -j$$(nproc) WERROR=1 tools tests
+	tests/kernels/debug
+	tests/kernels/build debug
+	tests/kernels/test debug -- $(or $(TESTS),$(filter-out \
 		$(wildcard tests/vm/*-kernel-*),$(all_vm_tests)))
 
 # deps first: which libraries exist is found out when make reads this file

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-# The kernels that the module is for, as Debian ships them; sourced by fetch,
-# build, dkms and test.
+# The kernels that the module is for, as Debian ships them, and one for finding
+# faults, which debug builds; sourced by fetch, build, debug, dkms and test.
 #
 # build/kernels/SERIES/ holds the unpacked image and header packages of one:
 #   release          what uname -r says; written last, so it says: complete
 #   root             the folder to build in by chroot; absent: build right here
 #   boot, lib, usr   from the packages
 #   intermezzo.ko    the module, by build
+#   slow             debug only: how many times longer tests take on it
 # build/kernels/SUITE.root is a debootstrap of a suite whose user land the header
 # tools (fixdep, modpost, objtool, the compiler) of a kernel need.
 
@@ -31,6 +32,7 @@ k_select() {
 	6.1) K_SUITE=. ;;
 	6.12) K_SUITE=bookworm-backports ;;
 	7.2) K_SUITE=trixie-backports K_ROOT=trixie ;;
+	debug) K_SUITE= ;;
 	*) k_die "no such kernel: '$1'; there are $K_ALL" ;;
 	esac
 	K_DIR=$K_BUILD/$1
