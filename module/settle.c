@@ -309,18 +309,31 @@ static void im_settle_off(struct im_fs *fs, struct list_head *list, u64 recno)
 	} while (n == IM_BATCH);
 }
 
-static void im_settle(struct im_fs *fs, bool push)
+/*
+ * After it, what is written is on disk when settle_tid is. Nothing is begun
+ * while the lower is frozen: jbd2 would write even an empty transaction.
+ */
+static int im_settle_begin(struct im_fs *fs)
 {
+	struct super_block *lsb = im_lower_sb(fs);
 	int err;
 
+	if (!sb_start_intwrite_trylock(lsb))
+		return -EBUSY;
+	err = blkdev_issue_flush(lsb->s_bdev);
+	if (!err)
+		err = im_journal_now(fs, &fs->settle_tid);
+	sb_end_intwrite(lsb);
+	return err;
+}
+
+static void im_settle(struct im_fs *fs, bool push)
+{
 	if (!fs->settle_recno || push) {
 		u64 mark = im_settle_scan(fs, push);
 
 		if (mark) {
-			err = blkdev_issue_flush(im_lower_sb(fs)->s_bdev);
-			if (!err)
-				err = im_journal_now(fs, &fs->settle_tid);
-			if (err)
+			if (im_settle_begin(fs))
 				return;
 			fs->settle_recno = mark;
 		}
