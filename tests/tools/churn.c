@@ -8,7 +8,10 @@
  * faster is part of the game; an errno that no such race explains ends the
  * program with status 1. all: files without a name that get one later, and
  * whiteouts, are among it; attrs: four of five operations change attributes.
- * With CHURN_NOMEM in the environment ENOMEM does not end it either.
+ * With CHURN_NOMEM in the environment ENOMEM does not end it either; with
+ * CHURN_PAGES only whole pages are punched and zeroed: under data=journal ext4
+ * warns (ext4_journalled_invalidate_folio) when it punches a part of a page
+ * that is in a commit.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -120,8 +123,8 @@ static void change_data(const char *p)
 {
 	static char buf[65536];
 	struct stat st;
-	size_t len = 1 + below(below(4) ? 2000 : sizeof(buf));
-	off_t off;
+	size_t len = 1 + below(below(4) ? 2000 : sizeof(buf)), hole_len;
+	off_t off, hole;
 	char *map;
 	int fd, flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, i, n;
 
@@ -141,6 +144,12 @@ static void change_data(const char *p)
 	for (i = 0; i < n; i++) {
 		off = below(st.st_size > FILE_MAX ? FILE_MAX : st.st_size + 1000);
 		fill(buf, len);
+		hole = off;
+		hole_len = len;
+		if (getenv("CHURN_PAGES")) {
+			hole -= off % 4096;
+			hole_len += 4095 - (len + 4095) % 4096;
+		}
 		switch (below(9)) {
 		case 0:
 		case 1:
@@ -171,12 +180,12 @@ static void change_data(const char *p)
 		case 6:
 			check("punch", p, fallocate(fd, FALLOC_FL_PUNCH_HOLE |
 						    FALLOC_FL_KEEP_SIZE,
-						    off, len));
+						    hole, hole_len));
 			break;
 		case 7:
 			check("allocate", p, fallocate(fd, below(2) ?
 						       FALLOC_FL_ZERO_RANGE : 0,
-						       off, len));
+						       hole, hole_len));
 			break;
 		case 8:
 			check("fsync", p, fsync(fd));

@@ -16,7 +16,7 @@ import sys
 
 ATTRS = ("unspec name uuid incarnation id first last durable log_bytes flags "
          "guarantee sync_ms replica open_intents dirty readers recovered "
-         "redirtied pad").split()
+         "redirtied pad log_keep log_min log_keep_age").split()
 CMDS = "unspec get set up down advanced dead".split()
 TEXT = {"name", "guarantee"}
 NLMSG_ERROR, NLMSG_DONE, CTRL = 2, 3, 16

@@ -9,6 +9,7 @@ it was, takes the changes of *.undone back, and prints "RECNO STATE NAME" as
 recovery must find. The last record (CHECKPOINT) goes.
 """
 import ctypes
+import glob
 import os
 import struct
 import sys
@@ -169,8 +170,10 @@ def work(root):
 
 
 def patch(root):
-    path = root + "/.intermezzo/log/00000001"
-    data = bytearray(open(path, "rb").read())
+    for path in sorted(glob.glob(root + "/.intermezzo/log/0*")):
+        data = bytearray(open(path, "rb").read())
+        if any(records(data)):
+            break
     wanted = [(name, fate) for name in CASES for fate in ("done", "undone")]
     todo, began = list(wanted), 0
     for o in records(data):
