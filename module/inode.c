@@ -245,6 +245,22 @@ static u32 im_setattr_valid(const struct iattr *ia)
 }
 
 /*
+ * Owner and mode are as they are asked to be: peers have nothing to change.
+ * tar and rsync do this to each file. The caller holds the upper i_rwsem.
+ */
+static bool im_setattr_same(const struct inode *lower, const struct iattr *ia)
+{
+	if (ia->ia_valid & (ATTR_MTIME | ATTR_SIZE))
+		return false;
+	if ((ia->ia_valid & ATTR_MODE) &&
+	    (ia->ia_mode ^ lower->i_mode) & S_IALLUGO)
+		return false;
+	if ((ia->ia_valid & ATTR_UID) && !uid_eq(ia->ia_uid, lower->i_uid))
+		return false;
+	return !(ia->ia_valid & ATTR_GID) || gid_eq(ia->ia_gid, lower->i_gid);
+}
+
+/*
  * Recovery takes the intent for done if the tree equals it, so it says what
  * will be, also for what is not changed.
  */
@@ -330,6 +346,7 @@ static int im_setattr_logged(struct dentry *dentry, struct iattr *ia)
 static int im_setattr(im_idmap *idmap, struct dentry *dentry, struct iattr *ia)
 {
 	struct inode *inode = d_inode(dentry);
+	struct im_fs *fs = IM_FS(inode->i_sb);
 	struct iattr rest;
 	int err;
 
@@ -367,8 +384,13 @@ static int im_setattr(im_idmap *idmap, struct dentry *dentry, struct iattr *ia)
 			return 0;
 	}
 
-	/* What has no name is not known to peers; LINK tells them all. */
-	if (!im_setattr_valid(&rest) || !im_lower_inode(inode)->i_nlink)
+	/*
+	 * What has no name is not known to peers; LINK tells them all. A tag is
+	 * for the record that it stands in, whatever that changes.
+	 */
+	if (!im_setattr_valid(&rest) || !im_lower_inode(inode)->i_nlink ||
+	    (!im_dirty_allowed(fs) && !im_tag_current(fs) &&
+	     im_setattr_same(im_lower_inode(inode), &rest)))
 		return im_setattr_plain(dentry, &rest);
 	return im_setattr_logged(dentry, &rest);
 }

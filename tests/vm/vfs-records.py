@@ -163,6 +163,8 @@ step("what the VFS refuses", "",
 step("chmod", "SETATTR valid=1", lambda: os.chmod("d", 0o600))
 step("chown", "SETATTR valid=6", lambda: os.chown("d", 1000, 1000))
 step("chgrp", "SETATTR valid=4", lambda: os.chown("d", -1, 1001))
+step("owner and mode as they are", "",
+     each(lambda: os.chown("d", 1000, 1001), lambda: os.chmod("d", 0o600)))
 step("chown of set-id", "SETATTR valid=1; SETATTR valid=3",
      each(lambda: os.chmod("d", 0o6755), lambda: os.chown("d", 1000, -1)))
 step("utime", "SETATTR valid=8", lambda: os.utime("d"))
