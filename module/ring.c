@@ -709,16 +709,22 @@ void im_ring_stop(struct im_journal *j)
 int im_journal_keep(struct im_fs *fs, struct im_fs *new)
 {
 	struct im_journal *j = fs->journal;
+	u32 keep_age = j->keep_age;
+	u64 keep = j->keep;
 	int err;
 
 	if (!new->log_keep && new->log_keep_age == IM_AGE_UNSET)
 		return 0;
-	err = im_ring_limits(new, j, new->log_keep, new->log_keep_age);
-	if (!err)
-		err = mnt_want_write(fs->lower.mnt);
+	err = mnt_want_write(fs->lower.mnt);
 	if (err)
 		return err;
-	err = im_ring_save(j, NULL);
+	err = im_ring_limits(new, j, new->log_keep, new->log_keep_age);
+	if (!err)
+		err = im_ring_save(j, NULL);
+	if (err) {
+		WRITE_ONCE(j->keep, keep);
+		WRITE_ONCE(j->keep_age, keep_age);
+	}
 	mnt_drop_write(fs->lower.mnt);
 	im_ring_kick(j);
 	return err;

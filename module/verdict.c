@@ -129,15 +129,17 @@ static bool im_attrs_equal(const struct inode *inode, const struct im_rec *rec,
 		mtime.tv_nsec == le32_to_cpu(rec->mtime_ns));
 }
 
-/* Mode and mtime once more, with what hangs on them. */
+/* Mode and mtime once more, with what hangs on them; the type stays. */
 static int im_attrs_again(struct im_scene *s, u32 valid)
 {
 	const struct im_rec *rec = &s->op->rec;
+	const struct inode *inode = d_inode(s->fid);
 	struct iattr ia = {
 		.ia_valid = (valid & IM_AV_MODE ? ATTR_MODE : 0) |
 			    (valid & IM_AV_MTIME ?
 			     ATTR_MTIME | ATTR_MTIME_SET : 0),
-		.ia_mode = le32_to_cpu(rec->mode),
+		.ia_mode = (inode->i_mode & S_IFMT) |
+			   (le32_to_cpu(rec->mode) & S_IALLUGO),
 		.ia_mtime = {
 			.tv_sec = (s64)le64_to_cpu(rec->mtime),
 			.tv_nsec = le32_to_cpu(rec->mtime_ns),

@@ -6,10 +6,10 @@
  * times; the medians and their ratio A / B are printed, tab-separated: 1.00 is
  * as fast, 0.50 takes twice as long. With several processes each works in a
  * directory of its own, on the names of one process's share, and only what
- * changes names and attributes is measured. Times are of system calls in a loop, so that both
- * sides pay the same for entering the kernel. Each round makes its names in a
- * new directory "w": in an old one the time of a name depends on what the names
- * before it have left in the directory's blocks.
+ * changes names and attributes is measured. Times are of system calls in a
+ * loop, so that both sides pay the same for entering the kernel. Each round
+ * makes its names in a new directory "w": in an old one the time of a name
+ * depends on what the names before it have left in the directory's blocks.
  *
  * The thread is named after what it measures, "A chmod" or "B chmod", so that
  * perf report --sort comm,symbol tells the operations apart.
@@ -157,16 +157,31 @@ static void op_open(int i)
 
 static int big, direct;
 
+static off_t somewhere(void)
+{
+	return (off_t)(rnd() % (FILE_SIZE / 4096)) * 4096;
+}
+
+static void write_page(int fd)
+{
+	if (pwrite(fd, buf, 4096, somewhere()) != 4096)
+		die("write");
+}
+
+static void read_page(int fd)
+{
+	if (pread(fd, buf, 4096, somewhere()) != 4096)
+		die("read");
+}
+
 static void op_write_random(int i)
 {
-	if (pwrite(big, buf, 4096, (off_t)(rnd() % (FILE_SIZE / 4096)) * 4096) != 4096)
-		die("write");
+	write_page(big);
 }
 
 static void op_read_random(int i)
 {
-	if (pread(big, buf, 4096, (off_t)(rnd() % (FILE_SIZE / 4096)) * 4096) != 4096)
-		die("read");
+	read_page(big);
 }
 
 /* The pages are dropped before each 64. */
@@ -174,19 +189,17 @@ static void op_read_uncached(int i)
 {
 	if (!(i % 64) && posix_fadvise(big, 0, 0, POSIX_FADV_DONTNEED))
 		die("drop pages");
-	op_read_random(i);
+	read_page(big);
 }
 
 static void op_write_direct(int i)
 {
-	if (pwrite(direct, buf, 4096, (off_t)(rnd() % (FILE_SIZE / 4096)) * 4096) != 4096)
-		die("write directly");
+	write_page(direct);
 }
 
 static void op_read_direct(int i)
 {
-	if (pread(direct, buf, 4096, (off_t)(rnd() % (FILE_SIZE / 4096)) * 4096) != 4096)
-		die("read directly");
+	read_page(direct);
 }
 
 static void op_write_sequential(int i)
