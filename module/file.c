@@ -277,7 +277,6 @@ static void im_write_end(struct inode *inode, struct kiocb *lower, loff_t pos,
 		im_dirty_end(inode, pos, pos + count);
 }
 
-/* Before a user meets ENOSPC the log gives back what it can. */
 static ssize_t im_lower_write(struct im_fs *fs, struct kiocb *iocb,
 			      struct iov_iter *from)
 {
@@ -289,8 +288,8 @@ static ssize_t im_lower_write(struct im_fs *fs, struct kiocb *iocb,
 	do {
 		iocb->ki_pos = pos;
 		ret = lower->f_op->write_iter(iocb, from);
-	} while (unlikely(ret == -ENOSPC) && iov_iter_count(from) == count &&
-		 !(iocb->ki_flags & IOCB_NOWAIT) && im_journal_squeeze(fs));
+	} while (iov_iter_count(from) == count &&
+		 !(iocb->ki_flags & IOCB_NOWAIT) && im_room_again(fs, ret));
 	return ret;
 }
 
@@ -554,8 +553,8 @@ static long im_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 	old = i_size_read(file_inode(lower));
 	do {
 		ret = lower->f_op->fallocate(lower, mode, off, len);
-	} while (unlikely(ret == -ENOSPC) && !(mode & ~FALLOC_FL_KEEP_SIZE) &&
-		 im_journal_squeeze(IM_FS(inode->i_sb)));
+	} while (!(mode & ~FALLOC_FL_KEEP_SIZE) &&
+		 im_room_again(IM_FS(inode->i_sb), ret));
 	if (i_size_read(file_inode(lower)) != old && !(mode & FALLOC_FL_INSERT_RANGE))
 		im_dirty_cut(inode, min(old, i_size_read(file_inode(lower))));
 	if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))

@@ -256,6 +256,12 @@ void im_journal_stat(struct im_fs *fs, struct im_log_stat *st);
 int im_journal_keep(struct im_fs *fs, struct im_fs *new);
 /* The lower is full: true: the log has given room back, try again. */
 bool im_journal_squeeze(struct im_fs *fs);
+
+/* The same, for who has met err: before a user meets ENOSPC the log gives way. */
+static inline bool im_room_again(struct im_fs *fs, int err)
+{
+	return unlikely(err == -ENOSPC) && im_journal_squeeze(fs);
+}
 void im_journal_rcvd(struct im_fs *fs, struct im_rcvd rcvd[IM_PEERS_MAX]);
 const char *im_journal_guarantee(struct im_fs *fs);	/* for people */
 /* Reserves a last_rcvd slot for an origin; -ENOSPC. */

@@ -201,7 +201,10 @@ static vm_fault_t im_vm_mkwrite(struct vm_fault *vmf,
 		goto out;
 	}
 
-	ret = mkwrite ? mkwrite(vmf) : 0;
+	do
+		ret = mkwrite ? mkwrite(vmf) : 0;
+	while ((ret & VM_FAULT_SIGBUS) &&	/* ENOSPC among others */
+	       im_journal_squeeze(IM_FS(inode->i_sb)));
 	if (page)
 		ret = im_vm_dirty_page(vmf, ret);
 	if ((ret & VM_FAULT_LOCKED) && im_vm_whole_folio(vmf)) {

@@ -107,7 +107,9 @@ static int im_make(struct inode *dir, struct dentry *dentry,
 	err = im_op_intent(&op);
 	if (err)
 		goto err_lower;
-	err = im_do_make(m, lower_dir, &lower);
+	do
+		err = im_do_make(m, lower_dir, &lower);
+	while (im_room_again(fs, err));
 	if (!err) {
 		im_fid_of(d_inode(lower), &op.rec.fid);
 		op.obj = lower;
@@ -210,8 +212,11 @@ int im_tmpfile(im_idmap *idmap, struct inode *dir, struct file *file,
 	if (err)
 		return err;
 	/* O_EXCL, which forbids a later link, is the lower's to know as well. */
-	lower = im_do_tmpfile(fs, im_lower_dentry(dir), mode,
-			      O_RDWR | O_LARGEFILE | (file->f_flags & O_EXCL));
+	do
+		lower = im_do_tmpfile(fs, im_lower_dentry(dir), mode,
+				      O_RDWR | O_LARGEFILE |
+				      (file->f_flags & O_EXCL));
+	while (im_room_again(fs, PTR_ERR_OR_ZERO(lower)));
 	mnt_drop_write(fs->lower.mnt);
 	if (IS_ERR(lower))
 		return PTR_ERR(lower);
@@ -271,7 +276,9 @@ int im_link(struct dentry *old, struct inode *dir, struct dentry *dentry)
 	err = im_op_intent(&op);
 	if (err)
 		goto err_lower;
-	err = im_do_link(lower_old, lower_dir, lower);
+	do
+		err = im_do_link(lower_old, lower_dir, lower);
+	while (im_room_again(fs, err));
 	if (!err) {
 		op.obj = lower;
 		op.created = first;

@@ -198,8 +198,10 @@ int im_rename(im_idmap *idmap, struct inode *old_dir, struct dentry *old,
 	err = im_op_intent(&op);
 	if (err)
 		goto err_new;
-	err = im_do_rename(lower_old_dir, lower_old, lower_new_dir, lower_new,
-			   flags);
+	do
+		err = im_do_rename(lower_old_dir, lower_old, lower_new_dir,
+				   lower_new, flags);
+	while (im_room_again(fs, err));
 	done = !err;
 	op.obj = im_lower_dentry(inode);
 	op.dirs[0] = lower_old_dir;

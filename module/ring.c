@@ -649,8 +649,13 @@ bool im_journal_squeeze(struct im_fs *fs)
 {
 	struct im_journal *j = fs->journal;
 	u32 nseg = READ_ONCE(j->nseg);
+	struct kstatfs st;
 
 	if (nseg == IM_SEGS_MIN || READ_ONCE(fs->dead))
+		return false;
+	/* ENOSPC is also said of inodes, xattrs, directories. */
+	if (vfs_statfs(&fs->lower, &st) ||
+	    st.f_bavail * st.f_bsize >= nseg * im_seg_bytes(j))
 		return false;
 	WRITE_ONCE(j->squeezed, true);
 	im_ring_kick(j);

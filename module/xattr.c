@@ -40,16 +40,21 @@ static int im_xattr_do(struct im_fs *fs, struct dentry *lower,
 		       const char *name, const void *value, size_t size,
 		       int flags)
 {
+	int err;
+
 	if (!value && !strcmp(name, XATTR_NAME_CAPS)) {
 		const struct cred *old = override_creds(fs->cred);
-		int err = im_do_removexattr_locked(lower, name);
 
+		err = im_do_removexattr_locked(lower, name);
 		revert_creds(old);
 		return err;
 	}
 	if (!value)
 		return im_do_removexattr_locked(lower, name);
-	return im_do_setxattr_locked(lower, name, value, size, flags);
+	do
+		err = im_do_setxattr_locked(lower, name, value, size, flags);
+	while (im_room_again(fs, err));
+	return err;
 }
 
 /* Without a record: the module's own, and objects that peers do not know. */
