@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
+#include "durable.h"
 
 #define STATE_FILE	"state.json"
-#define STATE_NEW	"state.json.new"
 #define STATE_VERSION	1
 
 int state_lock(const char *dir, char *err, size_t errlen)
@@ -149,49 +149,6 @@ static json_t *conf_put(const struct fset_conf *c)
 			 "bwlimit", (json_int_t)c->bwlimit);
 }
 
-static int write_all(int fd, const char *text)
-{
-	size_t len = strlen(text);
-	ssize_t n;
-
-	while (len) {
-		n = write(fd, text, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		len -= n;
-	}
-	return 0;
-}
-
-/*
- * The new file is on disk before its name replaces the old one, and the name
- * is on disk before this returns: after a power cut there is one or the other.
- */
-static int replace_file(int dirfd, const char *text)
-{
-	int fd, rc;
-
-	fd = openat(dirfd, STATE_NEW,
-		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	rc = write_all(fd, text);
-	if (!rc && fsync(fd))
-		rc = -errno;
-	if (close(fd) && !rc)
-		rc = -errno;
-	if (!rc && renameat(dirfd, STATE_NEW, dirfd, STATE_FILE))
-		rc = -errno;
-	if (!rc && fsync(dirfd))
-		rc = -errno;
-	if (rc)
-		unlinkat(dirfd, STATE_NEW, 0);
-	return rc;
-}
-
 int state_save(const char *dir, const struct fset_conf *const *list, size_t n,
 	       char *err, size_t errlen)
 {
@@ -199,7 +156,6 @@ int state_save(const char *dir, const struct fset_conf *const *list, size_t n,
 	json_t *root = NULL;
 	char *text = NULL;
 	int rc = -ENOMEM;
-	int dirfd;
 	size_t i;
 
 	for (i = 0; i < n; i++)
@@ -210,10 +166,7 @@ int state_save(const char *dir, const struct fset_conf *const *list, size_t n,
 	text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
 	if (!text)
 		goto out;
-	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	rc = dirfd < 0 ? -errno : replace_file(dirfd, text);
-	if (dirfd >= 0)
-		close(dirfd);
+	rc = durable_replace(dir, STATE_FILE, text, strlen(text));
 out:
 	if (rc)
 		snprintf(err, errlen, "cannot write %s/%s: %s", dir, STATE_FILE,

@@ -2,7 +2,7 @@
 /*
  * state.json: what is saved is loaded, a failed save leaves the old, nonsense
  * is refused and left alone, one daemon at a time. And listening addresses.
- * links: syncd/state.c syncd/address.c
+ * links: syncd/state.c syncd/durable.c syncd/address.c
  */
 #include "syncd/state.h"
 
