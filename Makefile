@@ -14,8 +14,8 @@ say      = $(if $(V),,@echo '  $(1) $@')
 # Newest 6.1 headers that are installed; any other kernel: make KDIR=...
 KDIR ?= $(lastword $(shell ls -d /usr/src/linux-headers-6.1.0-*-amd64 2>/dev/null | sort -V))
 
-PKGS := libnl-3.0 libnl-genl-3.0 popt libmicrohttpd libcurl libzstd libxxhash \
-	jansson lmdb
+PKGS := libnl-3.0 libnl-genl-3.0 popt libmicrohttpd libcurl gnutls libzstd \
+	libxxhash jansson lmdb
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wwrite-strings -Wvla -Wformat=2 -Wundef \

@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Daemon to daemon: HTTP/1.1 over TCP, a unix socket or the pipe of an ssh
- * session. This is the only definition of paths, frames and limits.
+ * Daemon to daemon: HTTP/1.1 over TLS 1.3, TCP, a unix socket or the pipe of an
+ * ssh session. This is the only definition of paths, frames and limits.
+ *
+ * Over TLS both sides show a certificate, and each knows the other by the
+ * SHA-256 of its public key. A client that has no right to a fileset gets 403
+ * for all requests but `redeem`.
  *
  * Requests (NAME: the fileset; N, I: decimal; FID: INO.GEN in decimal):
  *
  *   GET  /im/1/NAME/info
  *        200: struct im_wire_info.
+ *   POST /im/1/NAME/redeem
+ *        Only over TLS. body: struct im_wire_redeem; 200: struct im_wire_info;
+ *        this client's key has the right that the invitation stands for, on
+ *        disk, and the invitation is used. 403: it is not good (text says
+ *        why); 429: too many that were not good came from this address; 503:
+ *        not now. Nothing has changed then.
  *   GET  /im/1/NAME/kml?inc=I&from=N[&seen=M&epoch=E]
  *        200: frames, without end while both sides live: RECORDS with whole
  *        consecutive records from N on as soon as they are durable, EPOCH
@@ -46,7 +56,7 @@
  * fileset: recno, a record that names it, or dir and name (hex), where it was.
  *
  * Other answers: 400 malformed (text says what), 403, 404 no such fileset,
- * 405, 413, 503 shutting down or too many connections. Their body is one line
+ * 405, 413, 431, 503 shutting down or too many connections. Their body is one line
  * of text. A request may carry "X-InterMezzo-Rate: BYTES_PER_SECOND": the
  * server then sends this client no faster.
  *
@@ -64,6 +74,7 @@
 #define IM_WIRE_PREFIX		"/im/1/"
 #define IM_WIRE_VERSION		1
 #define IM_WIRE_PORT		7070
+#define IM_WIRE_PORT_TLS	7071
 #define IM_WIRE_ALIVE_S		10	/* ALIVE interval of the kml stream */
 #define IM_WIRE_FRAME_MAX	(1U << 20)	/* payload, packed and raw */
 #define IM_WIRE_GETS		8192	/* items in one request */
@@ -82,6 +93,16 @@ struct im_wire_info {
 	struct im_fid root;
 };
 #define IM_WIRE_MAGIC	0x31574d49	/* "IMW1" */
+
+/* Body of redeem. */
+struct im_wire_redeem {
+	__le32 magic;		/* IM_WIRE_MAGIC_REDEEM */
+	__le32 zero;
+	__u8 secret[16];
+	char name[64];		/* what the client's host calls itself: letters,
+				 * digits, '.', '_', '-'; then NULs, one at least */
+};
+#define IM_WIRE_MAGIC_REDEEM	0x52574d49	/* "IMWR" */
 
 /* Every frame: this, then len bytes. */
 struct im_frame {
@@ -189,6 +210,7 @@ struct im_wire_fileend {
 };
 
 IM_STATIC_ASSERT(sizeof(struct im_wire_info) == 72);
+IM_STATIC_ASSERT(sizeof(struct im_wire_redeem) == 88);
 IM_STATIC_ASSERT(sizeof(struct im_frame) == 8);
 IM_STATIC_ASSERT(sizeof(struct im_wire_begin) == 32);
 IM_STATIC_ASSERT(sizeof(struct im_wire_epoch) == 24);

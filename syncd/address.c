@@ -9,6 +9,53 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool address_host_ok(const char *s)
+{
+	if (!*s || *s == '-' || strlen(s) > ADDRESS_HOST_MAX)
+		return false;
+	for (; *s; s++) {
+		if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
+		      (*s >= '0' && *s <= '9') || strchr(".-_:%", *s)))
+			return false;
+	}
+	return true;
+}
+
+bool address_port_ok(const char *s)
+{
+	char *end;
+	unsigned long n = strtoul(s, &end, 10);
+
+	return *s >= '0' && *s <= '9' && !*end && n > 0 && n < 65536;
+}
+
+/* In place. */
+bool address_split(char *s, char **host, char **port)
+{
+	static char none[1];
+	char *p;
+
+	*port = none;
+	if (*s == '[') {
+		p = strchr(++s, ']');
+		if (!p)
+			return false;
+		*p++ = '\0';
+		if (*p == ':')
+			*port = p + 1;
+		else if (*p)
+			return false;
+	} else {
+		p = strchr(s, ':');
+		if (p) {
+			*p = '\0';
+			*port = p + 1;
+		}
+	}
+	*host = s;
+	return address_host_ok(s) && (!**port || address_port_ok(*port));
+}
+
 static bool is_loopback(const struct sockaddr *sa)
 {
 	const struct sockaddr_in6 *v6 = (const void *)sa;

@@ -725,6 +725,6 @@ int apply_item(struct client *c, struct fold_item *v, size_t i, size_t n)
 			 (unsigned long long)v[i].recno,
 			 im_op_name(fold_op(&v[i])), a.name, strerror(-err));
 	else if (err && !c->why[0])
-		snprintf(c->why, sizeof(c->why), "%.250s", http_error(c->http));
+		snprintf(c->why, sizeof(c->why), "%.500s", http_error(c->http));
 	return err;
 }

@@ -279,13 +279,28 @@ static int server_problem(const char *url, int rc, const char *err,
 		return problem(p, 502, "unknown-fileset",
 			       "the server answers, but does not know a fileset \"%s\"; see what it has, there: intermezzoctl status",
 			       name);
+	if (!strncmp(url, "tls:", 4))
+		return problem(p, 502, rc == -ECONNREFUSED ? "refused" : "server",
+			       rc == -ENOLINK ?
+			       "%s; is intersyncd running there, and does this machine reach that address and port? if the server has other addresses: intermezzoctl invite --address" :
+			       "%s", *err ? err : strerror(-rc));
 	if (!strncmp(url, "ssh:", 4))
 		return problem(p, 502, "server",
 			       "%s; try on this machine, as root: ssh HOST intersyncd dial-stdio, which must not ask for a password, nor end at once",
 			       *err ? err : strerror(-rc));
 	return problem(p, 502, "server",
-		       "%s; is intersyncd running there, and does it --listen-insecure on an address that this machine reaches? if it must not, attach ssh://HOST/NAME",
+		       "%s; is intersyncd running there, and does it --listen-insecure on an address that this machine reaches? if it must not, attach by an invitation, or ssh://HOST/NAME",
 		       *err ? err : strerror(-rc));
+}
+
+/* The server has done its part; what went wrong was here. */
+static void still_invited(const struct fset_conf *c, struct problem *p)
+{
+	size_t len = strlen(p->text);
+
+	snprintf(p->text + len, sizeof(p->text) - len,
+		 "; the invitation is used now, but this machine may attach what it is for, by: intermezzoctl attach '%s' DIR",
+		 c->url);
 }
 
 int manage_attach(const struct fset_conf *c, struct manage_opts *opts,
@@ -294,7 +309,7 @@ int manage_attach(const struct fset_conf *c, struct manage_opts *opts,
 	enum check_result result;
 	struct im_wire_info info;
 	struct managed *m = NULL;
-	char err[512] = "";
+	char err[900] = "";
 	struct stat st;
 	bool content;
 	int rc;
@@ -306,7 +321,7 @@ int manage_attach(const struct fset_conf *c, struct manage_opts *opts,
 	if (rc)
 		return rc;
 	/* it can take its time to fail, so not under the lock */
-	rc = client_probe(c->url, &info, err, sizeof(err));
+	rc = client_probe(c->url, opts->redeem, &info, err, sizeof(err));
 	if (rc)
 		return server_problem(c->url, rc, err, p);
 
@@ -335,6 +350,8 @@ err_free:
 	managed_free(m);
 out_unlock:
 	pthread_mutex_unlock(&managed_op_lock);
+	if (rc && opts->redeem)
+		still_invited(c, p);
 	return rc;
 }
 

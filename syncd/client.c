@@ -420,7 +420,7 @@ static int client_follow(struct client *c, const struct client_place *place)
 			break;
 		err = client_gather(s, &b);
 		if (err && err != -ECANCELED)
-			snprintf(c->why, sizeof(c->why), "%.250s",
+			snprintf(c->why, sizeof(c->why), "%.500s",
 				 stream_error(s));
 		if (!err && b.len) {
 			err = client_bytes(c, s, &b, &next, place->recno);
@@ -484,7 +484,7 @@ static int client_session(struct client *c, bool *snapshot)
 	fset_phase(c->f, "connecting");
 	err = http_info(c->http, &c->srv);
 	if (err) {
-		snprintf(c->why, sizeof(c->why), "%.250s", http_error(c->http));
+		snprintf(c->why, sizeof(c->why), "%.500s", http_error(c->http));
 		return err;
 	}
 	c->inc = le64_to_cpu(c->srv.incarnation);
@@ -591,8 +591,8 @@ int client_url(const char *url, char name[IM_FSNAME_LEN + 1], char *err,
 	return rc;
 }
 
-int client_probe(const char *url, struct im_wire_info *info, char *err,
-		 size_t errlen)
+int client_probe(const char *url, const struct im_wire_redeem *redeem,
+		 struct im_wire_info *info, char *err, size_t errlen)
 {
 	struct remote r;
 	struct http *h;
@@ -605,15 +605,21 @@ int client_probe(const char *url, struct im_wire_info *info, char *err,
 	if (getrandom(&n, sizeof(n), 0) != sizeof(n))
 		n = client_ms();
 	snprintf(tag, sizeof(tag), "probe-%016llx", (unsigned long long)n);
-	rc = remote_open(&r, tag);
-	if (rc) {
-		snprintf(err, errlen, "cannot start ssh: %s", strerror(-rc));
+	rc = remote_open(&r, tag, err, errlen);
+	if (rc)
 		return rc;
-	}
 	h = http_new(&r, NULL, NULL);
-	rc = h ? http_info(h, info) : -ENOMEM;
+	rc = !h ? -ENOMEM : redeem ? http_redeem(h, redeem, info) :
+				     http_info(h, info);
 	if (rc)
 		snprintf(err, errlen, "%s", h ? http_error(h) : strerror(ENOMEM));
+	/* used by us, maybe, and the answer was lost: then say how to go on */
+	if (rc == -ECONNREFUSED && redeem && !http_info(h, info)) {
+		n = strlen(err);
+		snprintf(err + n, errlen - n,
+			 "; but this machine has access already: intermezzoctl attach '%s' DIR",
+			 url);
+	}
 	http_free(h);
 	remote_close(&r);
 	return rc;
@@ -622,7 +628,7 @@ int client_probe(const char *url, struct im_wire_info *info, char *err,
 int client_start(struct fset *f)
 {
 	struct client *c = calloc(1, sizeof(*c));
-	char err[256];
+	char err[512];
 	int rc;
 
 	if (!c)
@@ -634,13 +640,12 @@ int client_start(struct fset *f)
 	c->f = f;
 	c->tree.replay = -1;
 	rc = remote_parse(&c->remote, f->url, err, sizeof(err));
+	if (!rc)
+		rc = remote_open(&c->remote, f->name, err, sizeof(err));
 	if (rc) {
 		fset_error(f, "%s", err);
 		goto err_free;
 	}
-	rc = remote_open(&c->remote, f->name);
-	if (rc)
-		goto err_free;
 	rc = -ENOMEM;
 	c->http = http_new(&c->remote, f, &f->stop);
 	if (!c->http)

@@ -24,7 +24,7 @@ struct client {
 	struct tree tree;
 	bool good;		/* this session has got something done */
 	u64 seen;		/* newest record that was given to apply.c */
-	char why[256];		/* the last error, in words */
+	char why[512];		/* the last error, in words */
 };
 
 /*

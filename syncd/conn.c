@@ -10,6 +10,8 @@
 #define SEC		1000000000LL
 #define TICK_NS		(SEC / 5)
 #define IDLE_MAX	(120 * SEC)	/* between requests, and for a head */
+#define HELLO_MAX	(30 * SEC)	/* for the handshake and the first head */
+#define ROOM_MIN	(2 * SEC)	/* a stranger that is to make room */
 #define SEND_MAX	(600 * SEC)	/* for one piece of an answer */
 #define BODY_GRACE	(60 * SEC)	/* then a body must have come at ... */
 #define BODY_RATE	256		/* ... this many bytes/s since it began */
@@ -36,7 +38,7 @@ static bool conn_late(const struct conn *c, s64 now)
 
 	switch (c->state) {
 	case CONN_IDLE:
-		return t > IDLE_MAX;
+		return t > (c->tls && !c->trusted ? HELLO_MAX : IDLE_MAX);
 	case CONN_BODY:
 		return t > BODY_GRACE &&
 		       c->body < (u64)(t - BODY_GRACE) / SEC * BODY_RATE;
@@ -127,7 +129,7 @@ static bool conn_addr(const struct sockaddr *sa, u8 addr[16])
 	return false;
 }
 
-/* How many are there like this one: of its kind, of its address. */
+/* How many are there like this one, and to stay: of its kind, of its address. */
 static void conn_count(bool local, const u8 addr[16], unsigned int *all,
 		       unsigned int *same)
 {
@@ -136,7 +138,7 @@ static void conn_count(bool local, const u8 addr[16], unsigned int *all,
 	*all = 0;
 	*same = 0;
 	for (c = conns; c; c = c->next) {
-		if (c->local != local)
+		if (c->local != local || atomic_load(&c->stop))
 			continue;
 		(*all)++;
 		if (!local && !memcmp(c->addr, addr, 16))
@@ -144,21 +146,43 @@ static void conn_count(bool local, const u8 addr[16], unsigned int *all,
 	}
 }
 
+/*
+ * conn_lock held. The oldest stranger goes, of this address or of any (the
+ * list begins with the newest). False: there is none that had its time.
+ */
+static bool conn_make_room(const u8 addr[16], bool any)
+{
+	struct conn *c, *oldest = NULL;
+
+	for (c = conns; c; c = c->next)
+		if (c->tls && !c->trusted && !atomic_load(&c->stop) &&
+		    (any || !memcmp(c->addr, addr, 16)))
+			oldest = c;
+	if (!oldest || conn_now() - oldest->since < ROOM_MIN)
+		return false;
+	conn_kick(oldest);
+	return true;
+}
+
 bool conn_admit(const struct sockaddr *sa)
 {
 	unsigned int all, same;
+	bool local, yes;
 	u8 addr[16];
-	bool yes;
 
 	pthread_mutex_lock(&conn_lock);
-	conn_count(!conn_addr(sa, addr), addr, &all, &same);
+	local = !conn_addr(sa, addr);
+	do {
+		conn_count(local, addr, &all, &same);
+	} while (!local && (all >= CONN_MAX || same >= CONN_MAX_ADDR) &&
+		 conn_make_room(addr, same < CONN_MAX_ADDR));
 	yes = !conn_stopping && all < CONN_MAX + CONN_OVER &&
 	      same < CONN_MAX_ADDR + CONN_OVER;
 	pthread_mutex_unlock(&conn_lock);
 	return yes;
 }
 
-struct conn *conn_new(int fd, const struct sockaddr *sa)
+struct conn *conn_new(int fd, const struct sockaddr *sa, bool tls)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	socklen_t len = sizeof(struct ucred);
@@ -169,6 +193,7 @@ struct conn *conn_new(int fd, const struct sockaddr *sa)
 	if (!c)
 		return NULL;
 	c->fd = fd;
+	c->tls = tls;
 	c->uid = (uid_t)-1;
 	c->local = !conn_addr(sa, c->addr);
 	if (c->local) {
@@ -225,6 +250,75 @@ void conn_fset(struct conn *c, struct fset *f)
 {
 	pthread_mutex_lock(&conn_lock);
 	c->f = f;
+	pthread_mutex_unlock(&conn_lock);
+}
+
+/* conn_lock held. */
+static bool conn_is(const struct conn *c, const u8 fp[FINGERPRINT])
+{
+	return c->named && !atomic_load(&c->stop) &&
+	       !memcmp(c->fp, fp, FINGERPRINT);
+}
+
+void conn_name(struct conn *c, const u8 fp[FINGERPRINT])
+{
+	struct conn *other;
+	unsigned int n = 0;
+
+	pthread_mutex_lock(&conn_lock);
+	for (other = conns; other; other = other->next)
+		n += conn_is(other, fp);
+	memcpy(c->fp, fp, FINGERPRINT);
+	c->named = true;
+	if (n >= CONN_MAX_PEER)
+		c->over = true;
+	pthread_mutex_unlock(&conn_lock);
+}
+
+void conn_trust(struct conn *c)
+{
+	pthread_mutex_lock(&conn_lock);
+	c->trusted = true;
+	pthread_mutex_unlock(&conn_lock);
+}
+
+bool conn_reserve(struct conn *c, u64 bytes)
+{
+	struct conn *other;
+	u64 sum = bytes;
+	bool yes;
+
+	pthread_mutex_lock(&conn_lock);
+	for (other = conns; c->named && other; other = other->next)
+		if (other != c && conn_is(other, c->fp))
+			sum += other->reserved;
+	yes = !c->named || !bytes || sum <= CONN_PEER_BYTES;
+	c->reserved = yes ? bytes : 0;
+	pthread_mutex_unlock(&conn_lock);
+	return yes;
+}
+
+unsigned int conn_count_peer(const u8 fp[FINGERPRINT])
+{
+	unsigned int n = 0;
+	struct conn *c;
+
+	pthread_mutex_lock(&conn_lock);
+	for (c = conns; c; c = c->next)
+		n += conn_is(c, fp);
+	pthread_mutex_unlock(&conn_lock);
+	return n;
+}
+
+void conn_shut_peer(const u8 fp[FINGERPRINT], const char *fileset)
+{
+	struct conn *c;
+
+	pthread_mutex_lock(&conn_lock);
+	for (c = conns; c; c = c->next)
+		if (conn_is(c, fp) &&
+		    (!fileset || (c->f && !strcmp(c->f->name, fileset))))
+			conn_kick(c);
 	pthread_mutex_unlock(&conn_lock);
 }
 

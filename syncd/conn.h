@@ -11,15 +11,20 @@
 #define _SYNCD_CONN_H
 
 #include <sys/socket.h>
+#include "identity.h"
 #include "syncd.h"
 
 /*
  * Connections over the limits get a 503 as long as there are few of those, and
  * are closed at once from then on. The unix socket counts apart: whoever
- * floods the network does not lock out the administrator.
+ * floods the network does not lock out the administrator. Nor does a stranger
+ * lock out peers: the oldest TLS connection of which no peer is known yet is
+ * shut to make room for a new one.
  */
 #define CONN_MAX	256
 #define CONN_MAX_ADDR	64		/* of one address */
+#define CONN_MAX_PEER	32		/* of one key; a client has up to 6 */
+#define CONN_PEER_BYTES	(512ULL << 20)	/* its request bodies together */
 #define CONN_OVER	16		/* more, to be told */
 
 enum conn_state {
@@ -36,12 +41,17 @@ struct conn {
 	bool local;			/* unix socket */
 	bool over;			/* beyond the limits: 503 */
 	uid_t uid;			/* local: who is there */
+	bool tls;
+	bool named;			/* tls: fp is there */
+	u8 fp[FINGERPRINT];
 	u8 addr[16];			/* else: IPv6, IPv4 mapped */
 	atomic_bool stop;
 	/* conn_lock */
 	enum conn_state state;
 	s64 since;			/* ns; when it began */
 	u64 body;			/* bytes that came in CONN_BODY */
+	u64 reserved;			/* for the body under way */
+	bool trusted;			/* fp was found to have a right */
 	struct fset *f;			/* borrowed from the request */
 };
 
@@ -49,11 +59,19 @@ int conn_start(void);		/* the thread that keeps the deadlines */
 void conn_shut(void);		/* all connections end; no new ones */
 void conn_end(void);		/* after the last conn_del() */
 bool conn_admit(const struct sockaddr *sa);
-struct conn *conn_new(int fd, const struct sockaddr *sa);
+struct conn *conn_new(int fd, const struct sockaddr *sa, bool tls);
 void conn_del(struct conn *c);
 void conn_set(struct conn *c, enum conn_state state);
 void conn_body(struct conn *c, size_t len);
 void conn_fset(struct conn *c, struct fset *f);	/* NULL: none */
+/* Whose key it is; sets `over` if the peer has too many connections. */
+void conn_name(struct conn *c, const u8 fp[FINGERPRINT]);
+void conn_trust(struct conn *c);
+/* Room for a body; false: the peer has too much under way. */
+bool conn_reserve(struct conn *c, u64 bytes);
+unsigned int conn_count_peer(const u8 fp[FINGERPRINT]);
+/* Shuts what that peer does with the fileset now; NULL: all it does. */
+void conn_shut_peer(const u8 fp[FINGERPRINT], const char *fileset);
 
 /*
  * X-InterMezzo-Rate: one bucket for all connections of a client to a fileset

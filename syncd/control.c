@@ -9,6 +9,7 @@
 #include <syslog.h>
 #include <unistd.h>
 #include "common/text.h"
+#include "trust.h"
 
 static int bad_request(struct problem *p, const json_error_t *where)
 {
@@ -71,8 +72,9 @@ static int ctl_attach(json_t *request, json_t **answer, struct problem *p)
 {
 	struct fset_conf c = { .role = FSET_ATTACH };
 	const char *as = NULL, *bwlimit = NULL;
-	char remote[IM_FSNAME_LEN + 1];
+	char remote[IM_FSNAME_LEN + 1], url[INVITE_URL];
 	struct manage_opts opts = { 0 };
+	struct im_wire_redeem redeem;
 	json_error_t where;
 	char err[512] = "";
 	int merge = 0;
@@ -82,6 +84,12 @@ static int ctl_attach(json_t *request, json_t **answer, struct problem *p)
 			   &bwlimit, "merge", &merge))
 		return bad_request(p, &where);
 	opts.merge = merge;
+	if (invite_is(c.url)) {
+		if (trust_invitation(c.url, &redeem, url, p))
+			return -1;
+		c.url = url;
+		opts.redeem = &redeem;
+	}
 	if (client_url(c.url, remote, err, sizeof(err)))
 		return problem(p, 400, "bad-url", "%s",
 			       err[0] ? err : "the source is not understood");
@@ -214,6 +222,9 @@ static const struct {
 	{ "POST", "/ctl/unexport",	ctl_unexport },
 	{ "POST", "/ctl/attach",	ctl_attach },
 	{ "POST", "/ctl/detach",	ctl_detach },
+	{ "POST", "/ctl/invite",	ctl_invite },
+	{ "POST", "/ctl/peers",		ctl_peers },
+	{ "POST", "/ctl/revoke",	ctl_revoke },
 };
 
 static int dispatch(const char *method, const char *path, const char *body,

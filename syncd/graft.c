@@ -575,7 +575,7 @@ static int graft_stream(struct graft *g, const struct im_fid *fid)
 	if (!err && !g->ended)
 		err = -ENOLINK;
 	if (err && http_is_remote(err))
-		snprintf(c->why, sizeof(c->why), "%.250s", http_error(c->http));
+		snprintf(c->why, sizeof(c->why), "%.500s", http_error(c->http));
 	return err;
 }
 
@@ -636,7 +636,7 @@ static int graft_run(struct graft *g, const struct im_fid *fid)
 	if (!err)
 		err = pool_wait(g->pool);
 	if (err && g->pool && pool_error(g->pool)[0])
-		snprintf(c->why, sizeof(c->why), "%.250s", pool_error(g->pool));
+		snprintf(c->why, sizeof(c->why), "%.500s", pool_error(g->pool));
 	return err;
 }
 

@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "main.h"
+#include "pin.h"
 #include "ssh.h"
 
 #define HTTP_CONNECT_S	20
 #define HTTP_SILENCE_S	45	/* > IM_WIRE_ALIVE_S, and a slow stat of a disk */
-#define HTTP_HOST_MAX	253	/* longest name in the DNS */
 #define HTTP_TEXT_MAX	200	/* of an error answer */
 
 struct http {
@@ -46,26 +47,6 @@ static int remote_bad(char *err, size_t errlen, const char *fmt, ...)
 	return -EINVAL;
 }
 
-static bool host_ok(const char *s)
-{
-	if (!*s || *s == '-' || strlen(s) > HTTP_HOST_MAX)
-		return false;
-	for (; *s; s++) {
-		if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
-		      (*s >= '0' && *s <= '9') || strchr(".-_:%", *s)))
-			return false;
-	}
-	return true;
-}
-
-static bool port_ok(const char *s)
-{
-	char *end;
-	unsigned long n = strtoul(s, &end, 10);
-
-	return *s >= '0' && *s <= '9' && !*end && n > 0 && n < 65536;
-}
-
 static int remote_name(struct remote *r, const char *name, const char *url,
 		       char *err, size_t errlen)
 {
@@ -84,40 +65,13 @@ static int remote_name(struct remote *r, const char *name, const char *url,
 	return 0;
 }
 
-/* "HOST", "HOST:PORT", "[V6]", "[V6]:PORT" in place; *port is "" if none */
-static bool host_port(char *s, char **host, char **port)
-{
-	static char none[1];
-	char *p;
-
-	*port = none;
-	if (*s == '[') {
-		p = strchr(++s, ']');
-		if (!p)
-			return false;
-		*p++ = '\0';
-		if (*p == ':')
-			*port = p + 1;
-		else if (*p)
-			return false;
-	} else {
-		p = strchr(s, ':');
-		if (p) {
-			*p = '\0';
-			*port = p + 1;
-		}
-	}
-	*host = s;
-	return host_ok(s) && (!**port || port_ok(*port));
-}
-
 static int remote_tcp(struct remote *r, char *hostport, const char *url,
 		      char *err, size_t errlen)
 {
 	char *host, *port;
 	bool v6;
 
-	if (!host_port(hostport, &host, &port))
+	if (!address_split(hostport, &host, &port))
 		return remote_bad(err, errlen,
 				  "'%s': no host there; use HOST:NAME, HOST:PORT:NAME or http://HOST:PORT/NAME",
 				  url);
@@ -125,6 +79,38 @@ static int remote_tcp(struct remote *r, char *hostport, const char *url,
 	snprintf(r->base, sizeof(r->base), "http://%s%.255s%s:%s" IM_WIRE_PREFIX "%s/",
 		 v6 ? "[" : "", host, v6 ? "]" : "",
 		 *port ? port : "7070", r->name);
+	return 0;
+}
+
+/* "HOST[:PORT]" and "NAME#FINGERPRINT" */
+static int remote_tls(struct remote *r, char *hostport, char *name,
+		      const char *url, char *err, size_t errlen)
+{
+	char *host, *port, *fp = strchr(name, '#');
+	bool v6;
+	int rc;
+
+	if (!fp || !fingerprint_parse(fp + 1, r->server))
+		return remote_bad(err, errlen,
+				  "'%s': use tls://HOST[:PORT]/NAME#FINGERPRINT, where FINGERPRINT is of the server's key, %d digits; intermezzoctl peers shows it there",
+				  url, FINGERPRINT_TEXT - 1);
+	*fp = '\0';
+	rc = remote_name(r, name, url, err, errlen);
+	if (rc)
+		return rc;
+	if (!address_split(hostport, &host, &port))
+		return remote_bad(err, errlen, "'%s': no host there", url);
+	v6 = strchr(host, ':');
+	r->tls = true;
+	if (*port)
+		snprintf(r->base, sizeof(r->base),
+			 "https://%s%.255s%s:%.5s" IM_WIRE_PREFIX "%s/",
+			 v6 ? "[" : "", host, v6 ? "]" : "", port, r->name);
+	else
+		snprintf(r->base, sizeof(r->base),
+			 "https://%s%.255s%s:%d" IM_WIRE_PREFIX "%s/",
+			 v6 ? "[" : "", host, v6 ? "]" : "", IM_WIRE_PORT_TLS,
+			 r->name);
 	return 0;
 }
 
@@ -149,8 +135,8 @@ static int remote_ssh(struct remote *r, char *userhost, const char *url,
 
 	if (at)
 		*at = '\0';
-	if ((at && !host_ok(userhost)) ||
-	    !host_port(at ? at + 1 : userhost, &host, &port))
+	if ((at && !address_host_ok(userhost)) ||
+	    !address_split(at ? at + 1 : userhost, &host, &port))
 		return remote_bad(err, errlen,
 				  "'%s': use ssh://[USER@]HOST[:PORT]/NAME", url);
 	if (snprintf(r->ssh_host, sizeof(r->ssh_host), "%s%s%s",
@@ -174,16 +160,19 @@ int remote_parse(struct remote *r, const char *url, char *err, size_t errlen)
 	strcpy(buf, url);
 	if (strstr(buf, "://")) {
 		bool ssh = !strncmp(buf, "ssh://", 6);
+		bool tls = !strncmp(buf, "tls://", 6);
 
-		if (!ssh && strncmp(buf, "http://", 7))
+		if (!ssh && !tls && strncmp(buf, "http://", 7))
 			return remote_bad(err, errlen,
-					  "'%s': only http:// and ssh:// are known", url);
-		s += ssh ? 6 : 7;
+					  "'%s': only http://, ssh:// and tls:// are known", url);
+		s += ssh || tls ? 6 : 7;
 		name = strchr(s, '/');
 		if (!name)
 			return remote_bad(err, errlen,
 					  "'%s': the fileset's name is missing after the host", url);
 		*name++ = '\0';
+		if (tls)
+			return remote_tls(r, s, name, url, err, errlen);
 		rc = remote_name(r, name, url, err, errlen);
 		if (rc)
 			return rc;
@@ -193,7 +182,7 @@ int remote_parse(struct remote *r, const char *url, char *err, size_t errlen)
 	name = strrchr(s, ':');
 	if (!name || name == s)
 		return remote_bad(err, errlen,
-				  "'%s': use HOST:NAME, HOST:PORT:NAME, http://HOST:PORT/NAME, ssh://[USER@]HOST/NAME or unix:PATH:NAME",
+				  "'%s': use an invitation, ssh://[USER@]HOST/NAME, HOST:NAME, HOST:PORT:NAME, http://HOST:PORT/NAME or unix:PATH:NAME",
 				  url);
 	*name++ = '\0';
 	rc = remote_name(r, name, url, err, errlen);
@@ -204,14 +193,22 @@ int remote_parse(struct remote *r, const char *url, char *err, size_t errlen)
 	return remote_tcp(r, s, url, err, errlen);
 }
 
-int remote_open(struct remote *r, const char *tag)
+int remote_open(struct remote *r, const char *tag, char *err, size_t errlen)
 {
+	int rc = 0;
+
+	if (r->tls)
+		return identity_get(err, errlen);
 	if (!r->ssh_host[0] || r->ssh)
 		return 0;
 	if (snprintf(r->path, sizeof(r->path), "%s/ssh-%s.sock", conf.run_dir,
 		     tag) >= (int)sizeof(r->path))
-		return -ENAMETOOLONG;
-	return ssh_start(&r->ssh, r->path, r->ssh_host, r->ssh_port);
+		rc = -ENAMETOOLONG;
+	if (!rc)
+		rc = ssh_start(&r->ssh, r->path, r->ssh_host, r->ssh_port);
+	if (rc)
+		snprintf(err, errlen, "cannot start ssh: %s", strerror(-rc));
+	return rc;
 }
 
 void remote_close(struct remote *r)
@@ -369,7 +366,8 @@ struct http *http_new(const struct remote *r, struct fset *f,
 	if (!h)
 		return NULL;
 	c = curl_easy_init();
-	if (!c) {
+	if (!c || (r->tls && pin_setup(c, r->server))) {
+		curl_easy_cleanup(c);
 		free(h);
 		return NULL;
 	}
@@ -381,7 +379,7 @@ struct http *http_new(const struct remote *r, struct fset *f,
 	h->frames.arg = h;
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, h->curl_error);
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http");
+	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, r->tls ? "https" : "http");
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_S);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)HTTP_SILENCE_S);
@@ -430,8 +428,12 @@ static void http_status(struct http *h, const char *what, long code)
 			text[i] = '?';
 	}
 	text[i] = '\0';
-	snprintf(h->error, sizeof(h->error), "%s%s: HTTP %ld: %s",
-		 h->remote->base, what, code, text);
+	if (code == 403)
+		snprintf(h->error, sizeof(h->error), "%s (%s)", text,
+			 h->remote->base);
+	else
+		snprintf(h->error, sizeof(h->error), "%s%s: HTTP %ld: %s",
+			 h->remote->base, what, code, text);
 }
 
 static int http_code(long code)
@@ -443,7 +445,7 @@ static int http_code(long code)
 	case 404:
 		return -ENOENT;
 	case 403:
-		return -EACCES;
+		return -ECONNREFUSED;
 	case 503:
 		return -ENOLINK;
 	default:
@@ -460,6 +462,11 @@ static int http_failed(struct http *h, const char *what, CURLcode rc)
 			snprintf(h->error, sizeof(h->error), "%s%s: %s",
 				 h->remote->base, what, strerror(-h->err));
 		return h->err;
+	}
+	if (rc == CURLE_SSL_PINNEDPUBKEYNOTMATCH) {
+		pin_error(h->easy, h->remote->server, h->remote->base, h->error,
+			  sizeof(h->error));
+		return -ECONNREFUSED;
 	}
 	if (h->remote->ssh)
 		ssh_last_words(h->remote->ssh, words, sizeof(words));
@@ -542,14 +549,9 @@ int http_frames(struct http *h, const char *what, const void *body, size_t len,
 	return err;
 }
 
-int http_info(struct http *h, struct im_wire_info *info)
+/* Is the answer the info of a server that we can talk to? */
+static int http_take_info(struct http *h, struct im_wire_info *info)
 {
-	int err;
-
-	h->raw = true;
-	err = http_do(h, "info", NULL, 0);
-	if (err)
-		return err;
 	if (h->answer.len != sizeof(*info))
 		goto bad;
 	memcpy(info, h->answer.p, sizeof(*info));
@@ -572,6 +574,25 @@ bad:
 	return -EPROTO;
 }
 
+int http_info(struct http *h, struct im_wire_info *info)
+{
+	int err;
+
+	h->raw = true;
+	err = http_do(h, "info", NULL, 0);
+	return err ? err : http_take_info(h, info);
+}
+
+int http_redeem(struct http *h, const struct im_wire_redeem *redeem,
+		struct im_wire_info *info)
+{
+	int err;
+
+	h->raw = true;
+	err = http_do(h, "redeem", redeem, sizeof(*redeem));
+	return err ? err : http_take_info(h, info);
+}
+
 const char *http_error(const struct http *h)
 {
 	return h->error[0] ? h->error : "no error";
@@ -580,5 +601,5 @@ const char *http_error(const struct http *h)
 bool http_is_remote(int err)
 {
 	return err == -ENOLINK || err == -EPROTO || err == -EREMOTEIO ||
-	       err == -EBADMSG;
+	       err == -EBADMSG || err == -ECONNREFUSED;
 }

@@ -7,11 +7,14 @@
 #ifndef _SYNCD_HTTP_H
 #define _SYNCD_HTTP_H
 
+#include "identity.h"
 #include "syncd.h"
 
 struct remote {
 	char name[IM_FSNAME_LEN + 1];	/* of the fileset at the server */
 	char base[512];			/* "http://HOST:PORT/im/1/NAME/" */
+	bool tls;			/* then base is https:// ... */
+	u8 server[FINGERPRINT];		/* ... and this is who answers there */
 	char path[108];			/* unix socket, or "" */
 	char ssh_host[256];		/* [USER@]HOST, or "" */
 	char ssh_port[8];		/* or "" */
@@ -20,8 +23,11 @@ struct remote {
 
 /* -EINVAL with a message in err. */
 int remote_parse(struct remote *r, const char *url, char *err, size_t errlen);
-/* Starts the carrier that ssh:// needs; tag tells its socket from others. */
-int remote_open(struct remote *r, const char *tag);
+/*
+ * Starts the carrier that ssh:// needs; tag tells its socket from others. For
+ * tls:// there is an identity of ours then. err says why not.
+ */
+int remote_open(struct remote *r, const char *tag, char *err, size_t errlen);
 void remote_close(struct remote *r);
 
 struct http;
@@ -40,12 +46,15 @@ typedef int (*http_frame_fn)(void *arg, unsigned int type, const u8 *payload,
  * is returned. ERROR frames are turned into an error here.
  *   -ECANCELED  stop was set          -ENOLINK    no connection, or it broke
  *   -ESTALE     410, 409              -ENOENT     404
- *   -EACCES     403                   -EPROTO     anything else unexpected
+ *   -ECONNREFUSED  403, or not the server that it should be
+ *   -EPROTO     anything else unexpected
  * Errors of the far side's files come back as -EREMOTEIO.
  */
 int http_frames(struct http *h, const char *what, const void *body, size_t len,
 		http_frame_fn fn, void *arg);
 int http_info(struct http *h, struct im_wire_info *info);
+int http_redeem(struct http *h, const struct im_wire_redeem *redeem,
+		struct im_wire_info *info);
 
 /* What went wrong with the last request; never NULL. */
 const char *http_error(const struct http *h);

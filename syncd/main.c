@@ -19,6 +19,7 @@
 #include <syslog.h>
 #include <unistd.h>
 #include "manage.h"
+#include "peers.h"
 #include "state.h"
 
 #define DEFAULT_LISTEN	"127.0.0.1:7070"
@@ -133,27 +134,33 @@ static char *absolute(const char *path)
 	return full;
 }
 
-enum { OPT_LISTEN = 1, OPT_LISTEN_INSECURE, OPT_VERBOSE };
+enum { OPT_LISTEN = 1, OPT_LISTEN_INSECURE, OPT_LISTEN_TLS, OPT_VERBOSE };
 
 static int take_listen(int opt, const char *text)
 {
-	const bool insecure = opt == OPT_LISTEN_INSECURE;
+	char ***list = opt == OPT_LISTEN_TLS ? &conf.listen_tls :
+		       opt == OPT_LISTEN_INSECURE ? &conf.listen_insecure :
+						    &conf.listen;
 	bool loopback;
 	char err[256];
 
+	if (opt == OPT_LISTEN_TLS && !strcmp(text, "none")) {
+		conf.no_tls = true;
+		return 0;
+	}
 	if (address_check(text, &loopback, err, sizeof(err))) {
 		fprintf(stderr, "intersyncd: cannot listen on %s: %s\n", text,
 			err);
 		return -1;
 	}
-	if (!insecure && !loopback) {
+	if (opt == OPT_LISTEN && !loopback) {
 		fprintf(stderr,
 			"intersyncd: refusing to --listen on %s: it is not a loopback address, and what is served is neither encrypted nor protected by a password: everybody who can reach the port could read every exported fileset.\n"
-			"On a network that you trust altogether say --listen-insecure %s; otherwise leave it, and attach through ssh: intermezzoctl attach ssh://HOST/NAME DIR\n",
+			"Leave it, and invite other machines, which are then served over TLS (intermezzoctl invite; --listen-tls says where), or let them attach through ssh; on a network that you trust altogether say --listen-insecure %s\n",
 			text, text);
 		return -1;
 	}
-	if (add_string(insecure ? &conf.listen_insecure : &conf.listen, text)) {
+	if (add_string(list, text)) {
 		fprintf(stderr, "intersyncd: out of memory\n");
 		return -1;
 	}
@@ -173,6 +180,9 @@ static int parse(int argc, const char **argv, struct options *o)
 		{ "listen-insecure", 0, POPT_ARG_STRING, &text,
 		  OPT_LISTEN_INSECURE,
 		  "serve on any address: not encrypted, to everybody who can reach it",
+		  "ADDR:PORT" },
+		{ "listen-tls", 0, POPT_ARG_STRING, &text, OPT_LISTEN_TLS,
+		  "serve invited machines, over TLS, on this address (default: port 7071 of all, from the first invitation on); \"none\": on none",
 		  "ADDR:PORT" },
 		{ "bwlimit", 'b', POPT_ARG_STRING, &o->bwlimit, 0,
 		  "limit of all filesets together, both directions", "RATE" },
@@ -313,6 +323,10 @@ static int life(int ready)
 	}
 	bucket_set(&bucket_daemon, conf.bwlimit);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
+	if (peers_load(err, sizeof(err))) {
+		logmsg(LOG_ERR, "%s", err);
+		return 1;
+	}
 	if (manage_load())
 		return 1;
 	manage_up();
@@ -343,6 +357,7 @@ static int life(int ready)
 	fset_stop_all();
 	server_stop();
 	manage_stop();
+	peers_close();
 	curl_global_cleanup();
 	return 0;
 }

@@ -24,6 +24,7 @@ struct manage_opts {
 	const char *log_keep;
 	const char *log_keep_age;
 	bool merge;		/* attach: what is there may be removed */
+	const struct im_wire_redeem *redeem;	/* attach: an invitation, or NULL */
 	char warning[512];
 };
 int manage_export(const struct fset_conf *c, struct manage_opts *opts,

@@ -42,7 +42,7 @@ struct pool {
 	unsigned int waiting, busy;
 	bool closing;
 	int err;
-	char why[256];
+	char why[512];
 	struct pool_job *filling;		/* pool_add()'s alone */
 	atomic_bool quit;			/* ends transfers under way */
 	pthread_t thread[POOL_THREADS];

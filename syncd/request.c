@@ -10,9 +10,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include "peers.h"
 
 #define REQUEST_BYTES	(768ULL << 20)	/* all bodies under way */
 #define CTL_BODY_MAX	(1U << 20)
+#define HEAD_MAX	(8U << 10)	/* fields of a head; ours have some 300 */
 #define DRAIN_MAX	(1U << 20)	/* a refused body that is read to its end */
 
 static atomic_ullong request_bytes;
@@ -270,7 +272,26 @@ static void run_delta(struct request *r)
 	run_answer(r, a);
 }
 
+/* Runs without a fileset, too: whether there is one is a secret until then. */
+static void run_redeem(struct request *r)
+{
+	char name[IM_FSNAME_LEN + 1];
+	const char *p = r->url + strlen(IM_WIRE_PREFIX);
+	unsigned int status;
+	char text[sizeof(r->text)];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(p, "/"), p);
+	status = redeem(r->conn, name, r->f, r->body.p, r->body.len, text,
+			sizeof(text));
+	if (status == 200)
+		run_info(r);
+	else
+		request_fail(r, status, "%s", text);
+}
+
 static const struct verb verbs[] = {
+	{ "redeem", "POST", sizeof(struct im_wire_redeem), false, false, false,
+	  run_redeem },
 	{ "info", "GET", 0, false, false, false, run_info },
 	{ "kml", "GET", 0, false, false, true, run_kml },
 	{ "snapshot", "GET", 0, false, false, false, run_snapshot },
@@ -288,13 +309,13 @@ static bool request_is_ctl(const struct request *r)
 	return !strncmp(r->url, "/ctl/", 5);
 }
 
-/* "/im/1/NAME/VERB" */
-static void request_route(struct request *r)
+/* "/im/1/NAME/VERB"; name is "" if it is not one. */
+static void request_path(struct request *r, char name[IM_FSNAME_LEN + 1])
 {
-	char name[IM_FSNAME_LEN + 1];
 	const char *p = r->url, *slash;
 	size_t i;
 
+	name[0] = '\0';
 	if (strncmp(p, IM_WIRE_PREFIX, strlen(IM_WIRE_PREFIX))) {
 		request_fail(r, 404, "no such path; this is intersyncd, wire version %d",
 			     IM_WIRE_VERSION);
@@ -309,6 +330,7 @@ static void request_route(struct request *r)
 	memcpy(name, p, slash - p);
 	name[slash - p] = '\0';
 	if (im_fsname_check(name)) {
+		name[0] = '\0';
 		request_fail(r, 404, "not the name of a fileset");
 		return;
 	}
@@ -316,32 +338,80 @@ static void request_route(struct request *r)
 		if (!strcmp(slash + 1, verbs[i].name))
 			r->verb = &verbs[i];
 	}
-	if (!r->verb) {
+	if (!r->verb)
 		request_fail(r, 404, "no such request");
-		return;
-	}
-	if (strcmp(r->method, r->verb->method)) {
+	else if (strcmp(r->method, r->verb->method))
 		request_fail(r, 405, "'%s' is a %s request", r->verb->name,
 			     r->verb->method);
+}
+
+/* Over TLS: may this client? It learns nothing else here if it may not. */
+static bool request_access(struct request *r, const char *name)
+{
+	int err = r->conn->named ? peers_access(r->conn->fp, name) : -ENOKEY;
+
+	if (!err) {
+		conn_trust(r->conn);
+		return true;
+	}
+	r->status = 0;
+	switch (err) {
+	case -ENOKEY:
+		request_fail(r, 403, "a client must show a certificate here");
+		break;
+	case -EKEYREVOKED:
+		request_fail(r, 403, "access was revoked by the server");
+		break;
+	case -EACCES:
+		request_fail(r, 403, "this machine has no access to fileset '%s'; ask for an invitation",
+			     name);
+		break;
+	default:
+		request_fail(r, 403, "this machine is not known here; ask for an invitation");
+	}
+	return false;
+}
+
+static void request_route(struct request *r)
+{
+	char name[IM_FSNAME_LEN + 1];
+	bool stranger;
+
+	request_path(r, name);
+	if (*name)
+		r->f = fset_find(name);
+	/*
+	 * First the fileset, then the right to it: who takes that away does it
+	 * first and then looks for connections that use the fileset.
+	 */
+	if (r->f)
+		conn_fset(r->conn, r->f);
+	stranger = r->verb && r->verb->run == run_redeem;
+	if (r->conn->tls && !stranger && !request_access(r, name)) {
+		conn_fset(r->conn, NULL);
+		if (r->f)
+			fset_put(r->f);
+		r->f = NULL;
 		return;
 	}
-	r->f = fset_find(name);
+	if (r->status || (stranger && !r->f))
+		return;
 	if (!r->f) {
 		request_fail(r, 404, "no fileset '%s' here", name);
 		return;
 	}
-	conn_fset(r->conn, r->f);
 	if (atomic_load(&r->f->stop)) {
 		request_fail(r, 503, "fileset '%s' is being taken down", name);
 		return;
 	}
-	if (r->verb->run != run_info)
+	if (r->verb->run != run_info && !stranger)
 		request_params(r);
 }
 
 struct lengths {
 	const char *value;
 	unsigned int count;
+	size_t bytes;			/* of all fields */
 };
 
 static enum MHD_Result request_length(void *cls, enum MHD_ValueKind kind,
@@ -349,6 +419,7 @@ static enum MHD_Result request_length(void *cls, enum MHD_ValueKind kind,
 {
 	struct lengths *l = cls;
 
+	l->bytes += strlen(key) + (value ? strlen(value) : 0);
 	if (!strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH)) {
 		l->value = value;
 		l->count++;
@@ -370,6 +441,12 @@ static void request_announced(struct request *r)
 		return;
 	}
 	MHD_get_connection_values(r->mhd, MHD_HEADER_KIND, request_length, &l);
+	if (l.bytes + strlen(r->url) > HEAD_MAX) {
+		request_fail(r, 431, "at most %u bytes of head are taken here",
+			     HEAD_MAX);
+		r->urgent = true;
+		return;
+	}
 	if (!l.count)
 		return;
 	if (l.count > 1 || !param_u64(l.value, &r->length)) {
@@ -389,7 +466,7 @@ static void request_announced(struct request *r)
 	}
 	r->reserved = r->length;
 	if (atomic_fetch_add(&request_bytes, r->length) + r->length >
-	    REQUEST_BYTES) {
+	    REQUEST_BYTES || !conn_reserve(r->conn, r->length)) {
 		request_fail(r, 503, "too many large requests, try again later");
 		r->urgent = r->length > DRAIN_MAX;
 	}
@@ -484,8 +561,10 @@ void request_free(struct request *r)
 		answer_free(r->answer);
 	sigload_free(r->sig);
 	im_buf_free(&r->body);
-	if (r->reserved)
+	if (r->reserved) {
+		conn_reserve(r->conn, 0);
 		atomic_fetch_sub(&request_bytes, r->reserved);
+	}
 	json_decref(r->json);
 	rate_put(r->rate);
 	if (r->f) {

@@ -42,6 +42,13 @@ struct request {
 	bool last;			/* answer->out is the last of it */
 };
 
+/*
+ * redeem.c: an invitation's secret of a client by TLS. Returns 200 or an error
+ * with its text.
+ */
+unsigned int redeem(const struct conn *c, const char *fileset, bool there,
+		    const void *body, size_t len, char *text, size_t size);
+
 /* Parses the head; sets status if it can only be refused. */
 struct request *request_new(struct conn *c, struct MHD_Connection *mhd,
 			    const char *url, const char *method);

@@ -22,6 +22,8 @@
 #include <syslog.h>
 #include <unistd.h>
 #include "conn.h"
+#include "identity.h"
+#include "peers.h"
 #include "request.h"
 
 #define SERVER_SOCKS	34		/* listening */
@@ -39,11 +41,15 @@
 struct listener {
 	struct MHD_Daemon *mhd;
 	int fd;
+	bool tls;
 };
 
+/* listeners_lock: of the start of more, later (server_tls()). */
+static pthread_mutex_t listeners_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct listener listeners[SERVER_SOCKS];
 static unsigned int listener_count;
 static bool server_running;
+static bool server_has_tls;
 static bool server_sock;		/* conf.sock is ours */
 
 /* Bytes and rates */
@@ -268,6 +274,17 @@ static struct conn *conn_of(struct MHD_Connection *mhd)
 	return i ? i->socket_context : NULL;
 }
 
+/* Once a connection: whose key was it that the handshake was done with? */
+static void conn_ask_name(struct conn *c, struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *i = MHD_get_connection_info(
+		mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	u8 fp[FINGERPRINT];
+
+	if (i && i->tls_session && !fingerprint_of_session(i->tls_session, fp))
+		conn_name(c, fp);
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd,
 				  const char *url, const char *method,
 				  const char *version, const char *data,
@@ -279,6 +296,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd,
 	if (!c)
 		return MHD_NO;
 	if (!r) {
+		if (c->tls && !c->named)
+			conn_ask_name(c, mhd);
 		r = request_new(c, mhd, url, method);
 		if (!r)
 			return MHD_NO;
@@ -318,6 +337,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd,
 			  enum MHD_ConnectionNotificationCode what)
 {
 	const union MHD_ConnectionInfo *fd, *addr;
+	const struct listener *l = cls;
 
 	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (*socket_context)
@@ -328,7 +348,8 @@ static void on_connection(void *cls, struct MHD_Connection *mhd,
 	fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
 	addr = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	if (fd && addr && addr->client_addr)
-		*socket_context = conn_new(fd->connect_fd, addr->client_addr);
+		*socket_context = conn_new(fd->connect_fd, addr->client_addr,
+					   l->tls);
 }
 
 static enum MHD_Result on_accept(void *cls, const struct sockaddr *addr,
@@ -352,29 +373,45 @@ static void on_log(void *cls, const char *fmt, va_list ap)
 
 /* Listening */
 
-static int listener_add(int fd)
+/* Takes fd. */
+static int listener_add(int fd, bool tls)
 {
 	struct listener *l = &listeners[listener_count];
+	const char *pem = tls ? identity_pem() : NULL;
+	/*
+	 * That there is something to trust makes the library ask clients for a
+	 * certificate; whether it is a peer's is our business.
+	 */
+	const struct MHD_OptionItem with_tls[] = {
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)pem },
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)pem },
+		{ MHD_OPTION_HTTPS_MEM_TRUST, 0, (void *)pem },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+	const struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
 
 	if (listener_count == SERVER_SOCKS) {
 		close(fd);
 		return -EMFILE;
 	}
 	l->fd = fd;
+	l->tls = tls;
 	l->mhd = MHD_start_daemon(
 		MHD_USE_THREAD_PER_CONNECTION |
 			MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-			MHD_USE_ERROR_LOG,
+			MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0),
 		0, on_accept, NULL, on_request, NULL,
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, l,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_MEMORY,
 		MHD_OPTION_CONNECTION_LIMIT, CONN_MAX + CONN_OVER,
 		MHD_OPTION_CONNECTION_TIMEOUT, 0U,
 		MHD_OPTION_THREAD_STACK_SIZE, (size_t)SERVER_STACK,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+		MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_ARRAY, tls ? with_tls : none, MHD_OPTION_END);
 	if (!l->mhd) {
 		close(fd);
 		return -ENOMEM;
@@ -418,7 +455,7 @@ static int listen_unix(const char *path)
 		goto err_close;
 	}
 	server_sock = true;
-	return listener_add(fd);
+	return listener_add(fd, false);
 
 err_close:
 	if (err != -EADDRINUSE)
@@ -439,7 +476,7 @@ static bool addr_is_loopback(const struct sockaddr *sa)
 	       IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
 }
 
-static int listen_addr(const struct addrinfo *ai)
+static int listen_addr(const struct addrinfo *ai, bool tls)
 {
 	int one = 1, err;
 	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -455,12 +492,15 @@ static int listen_addr(const struct addrinfo *ai)
 		close(fd);
 		return err;
 	}
-	return listener_add(fd);
+	return listener_add(fd, tls);
 }
 
+enum listen_how { LISTEN_LOOPBACK, LISTEN_INSECURE, LISTEN_TLS };
+
 /* "HOST:PORT", "[::1]:PORT", "HOST", "*:PORT" for all addresses */
-static int listen_tcp(const char *text, bool loopback)
+static int listen_tcp(const char *text, enum listen_how how)
 {
+	const bool loopback = how == LISTEN_LOOPBACK;
 	struct addrinfo hint = {
 		.ai_socktype = SOCK_STREAM,
 		.ai_flags = AI_PASSIVE,
@@ -478,7 +518,8 @@ static int listen_tcp(const char *text, bool loopback)
 		len = strlen(text);
 	}
 	if (!*port)
-		snprintf(port, sizeof(port), "%d", IM_WIRE_PORT);
+		snprintf(port, sizeof(port), "%d", how == LISTEN_TLS ?
+			 IM_WIRE_PORT_TLS : IM_WIRE_PORT);
 	if (len >= sizeof(host))
 		return -EINVAL;
 	memcpy(host, text, len);
@@ -496,12 +537,12 @@ static int listen_tcp(const char *text, bool loopback)
 	}
 	for (ai = list; ai && !err; ai = ai->ai_next) {
 		if (loopback && !addr_is_loopback(ai->ai_addr)) {
-			logmsg(LOG_ERR, "cannot listen on '%s': it is reachable from outside, and this daemon does not encrypt; use --listen-insecure if the network is trusted",
+			logmsg(LOG_ERR, "cannot listen on '%s': it is reachable from outside, and nothing would be encrypted; use --listen-tls, or --listen-insecure if the network is trusted altogether",
 			       text);
 			err = -EPERM;
 			break;
 		}
-		err = listen_addr(ai);
+		err = listen_addr(ai, how == LISTEN_TLS);
 		/* a host without IPv6 still has its other address */
 		if (err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL) {
 			if (ai->ai_next || ai != list ||
@@ -519,12 +560,12 @@ static int listen_tcp(const char *text, bool loopback)
 	return err;
 }
 
-static int listen_all(char *const *list, bool loopback)
+static int listen_all(char *const *list, enum listen_how how)
 {
 	int err = 0;
 
 	for (; list && *list && !err; list++)
-		err = listen_tcp(*list, loopback);
+		err = listen_tcp(*list, how);
 	return err;
 }
 
@@ -540,10 +581,47 @@ static void server_files(void)
 		logmsg(LOG_WARNING, "cannot raise the limit of open files: %m");
 }
 
+/*
+ * Nothing listens for other machines before there is one to come: by default
+ * this begins when the first is invited.
+ */
+int server_tls(char *err, size_t errlen)
+{
+	static char all[] = "*";
+	char *const usual[] = { all, NULL };
+	unsigned int before;
+	int rc = 0;
+
+	if (conf.no_tls) {
+		snprintf(err, errlen, "this intersyncd was told not to serve other machines over TLS (--listen-tls none)");
+		return -EOPNOTSUPP;
+	}
+	pthread_mutex_lock(&listeners_lock);
+	before = listener_count;
+	if (!server_has_tls) {
+		rc = server_running ? identity_get(err, errlen) : -ESHUTDOWN;
+		if (!rc) {
+			rc = listen_all(conf.listen_tls ? conf.listen_tls :
+				       usual, LISTEN_TLS);
+			if (rc)
+				snprintf(err, errlen, "cannot listen on %s, port %d: %s; see its log, and --listen-tls",
+					 conf.listen_tls ? conf.listen_tls[0] :
+					 "all addresses", IM_WIRE_PORT_TLS,
+					 strerror(-rc));
+		}
+		server_has_tls = !rc;
+	}
+	while (rc && listener_count > before)
+		MHD_stop_daemon(listeners[--listener_count].mhd);
+	pthread_mutex_unlock(&listeners_lock);
+	return rc;
+}
+
 int server_start(void)
 {
 	static char v4[] = "127.0.0.1:7070", v6[] = "[::1]:7070";
 	char *const usual[] = { v4, v6, NULL };
+	char why[512] = "";
 	int err;
 
 	/* it would tell stderr about every bad signature */
@@ -556,9 +634,18 @@ int server_start(void)
 	err = listen_unix(conf.sock);
 	/* an address given may be the wildcard, which includes loopback */
 	if (!err && (conf.listen || !conf.listen_insecure))
-		err = listen_all(conf.listen ? conf.listen : usual, true);
+		err = listen_all(conf.listen ? conf.listen : usual,
+				 LISTEN_LOOPBACK);
 	if (!err)
-		err = listen_all(conf.listen_insecure, false);
+		err = listen_all(conf.listen_insecure, LISTEN_INSECURE);
+	if (!err && !conf.no_tls && (conf.listen_tls || peers_expected())) {
+		err = server_tls(why, sizeof(why));
+		if (err)
+			logmsg(LOG_ERR, "%s", why);
+		/* what nobody asked for does not keep the rest from running */
+		if (!conf.listen_tls)
+			err = 0;
+	}
 	if (err)
 		server_stop();
 	return err;
@@ -566,9 +653,14 @@ int server_start(void)
 
 void server_stop(void)
 {
-	if (!server_running)
+	pthread_mutex_lock(&listeners_lock);
+	if (!server_running) {
+		pthread_mutex_unlock(&listeners_lock);
 		return;
+	}
 	server_running = false;
+	server_has_tls = false;
+	pthread_mutex_unlock(&listeners_lock);
 	/* first the connections, so that no thread is left waiting for them */
 	conn_shut();
 	while (listener_count)

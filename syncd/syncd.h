@@ -30,6 +30,8 @@ struct syncd_conf {
 	const char *sock;		/* unix socket */
 	char **listen;			/* NULL-terminated ADDR:PORT, loopback */
 	char **listen_insecure;		/* ADDR:PORT, any address, plain TCP */
+	char **listen_tls;		/* ADDR:PORT, any address; NULL: the usual */
+	bool no_tls;
 	u64 bwlimit;			/* bytes/s in total, 0: none */
 	int verbose;
 };
@@ -64,7 +66,7 @@ struct fset_stat {
 	pthread_mutex_t lock;
 	char phase[32];			/* "serving"; "connecting", "snapshot",
 					 * "following", "waiting", "stopped" */
-	char error[256];		/* last error, empty when all is well */
+	char error[512];		/* last error, empty when all is well */
 	u64 server_durable;		/* attach: newest recno known at the server */
 	u64 applied;			/* attach: last origin record applied */
 	u64 files_done, files_all;	/* snapshot progress, all: 0 unknown */
@@ -113,6 +115,8 @@ int fid_of(int dirfd, const char *name, struct im_fid *fid);	/* name "": dirfd i
 /* server.c */
 int server_start(void);
 void server_stop(void);
+/* Serves TLS too, if it does not yet. err says why not. */
+int server_tls(char *err, size_t errlen);
 
 /* control.c: requests under /ctl/ on the unix socket, by uid 0. Returns an
  * HTTP status, *answer is the JSON to send (owned by the caller). */
@@ -121,11 +125,13 @@ int control_handle(const char *method, const char *path, const char *body,
 
 /* client.c */
 /* Checks a URL (HOST:NAME, HOST:PORT:NAME, http://HOST:PORT/NAME,
- * ssh://[USER@]HOST/NAME, unix:PATH:NAME) and finds the server's name for the
- * fileset; err gets a message. */
+ * ssh://[USER@]HOST/NAME, tls://HOST[:PORT]/NAME#FINGERPRINT, unix:PATH:NAME)
+ * and finds the server's name for the fileset; err gets a message. */
 int client_url(const char *url, char name[IM_FSNAME_LEN + 1], char *err, size_t errlen);
-/* Asks the server for its info; used by attach before anything is made. */
-int client_probe(const char *url, struct im_wire_info *info, char *err, size_t errlen);
+/* Asks the server for its info, or redeems an invitation and has it by that;
+ * used by attach before anything is made. redeem may be NULL. */
+int client_probe(const char *url, const struct im_wire_redeem *redeem,
+		 struct im_wire_info *info, char *err, size_t errlen);
 int client_start(struct fset *f);	/* thread; errors go to stat */
 void client_stop(struct fset *f);	/* joins */
 

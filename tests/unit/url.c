@@ -3,13 +3,19 @@
  * Addresses of servers: what each form means, and that nothing that could be
  * an option of ssh or a trick on a URL gets through.
  *
- * links: syncd/http.c syncd/ssh.c syncd/bucket.c
+ * links: syncd/http.c syncd/address.c syncd/ssh.c syncd/bucket.c syncd/pin.c syncd/identity.c syncd/durable.c
  */
 #include "syncd/http.h"
 
 #include "tap.h"
 
 struct syncd_conf conf;
+
+void logmsg(int prio, const char *fmt, ...)
+{
+}
+
+#define FP "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static const struct {
 	const char *url;
@@ -23,6 +29,8 @@ static const struct {
 	{ "http://h:80/x/", "x", "http://h:80/im/1/x/", "", "", "" },
 	{ "unix:/run/s:x.y_z-1", "x.y_z-1", "http://unix/im/1/x.y_z-1/",
 	  "/run/s", "", "" },
+	{ "tls://h/x#" FP, "x", "https://h:7071/im/1/x/", "", "", "" },
+	{ "tls://[::1]:9/x#" FP, "x", "https://[::1]:9/im/1/x/", "", "", "" },
 	{ "ssh://h/x", "x", "http://ssh/im/1/x/", "", "h", "" },
 	{ "ssh://me@h:22/x", "x", "http://ssh/im/1/x/", "", "me@h", "22" },
 	{ "ssh://me@[::1]:22/x", "x", "http://ssh/im/1/x/", "", "me@::1", "22" },
@@ -33,6 +41,9 @@ static const char *const bad[] = {
 	"host:0:x", "host:65536:x", "host:-1:x", "host:1x:x", "-host:x",
 	"ho st:x", "ho/st:x", "user@host:x", "host?:x", "host#a:x", "[::1:x",
 	"[::1]x:x", "http://host", "http:///x", "http://host/", "http://h/a/b",
+	"tls://h/x", "tls://h/x#", "tls://h/x#" FP "0", "tls://h/x#A" FP,
+	"tls://h#" FP, "tls://h/x/#" FP "#", "tls:///x#" FP, "tls://-h/x#" FP,
+	"tls://h:0/x#" FP, "tls://u@h/x#" FP, "tls://h/x y#" FP, "h:x#" FP,
 	"https://host/x", "ftp://host/x", "ssh://host", "ssh://-oX/x",
 	"ssh://-oX@h/x", "ssh://a@-h/x", "ssh://h:x/x", "ssh:///x", "ssh://@/x",
 	"ssh://a b@h/x", "ssh://h;id/x", "ssh://$(id)/x", "unix:run/s:x",

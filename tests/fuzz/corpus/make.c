@@ -3,7 +3,9 @@
  * Writes the fuzzers' corpus, the files beside this one; from the top:
  *
  *   cc -D_GNU_SOURCE -I. -Iinclude -Iinclude/uapi -o /tmp/make-corpus \
- *	tests/fuzz/corpus/make.c common/{record,ranges,wire}.c -lzstd
+ *	tests/fuzz/corpus/make.c common/{record,ranges,wire}.c \
+ *	syncd/{invite,address,identity,durable,peerfile}.c \
+ *	-lzstd -lxxhash -ljansson -lgnutls
  *   /tmp/make-corpus tests/fuzz/corpus
  */
 #include "common/wire.h"
@@ -13,7 +15,14 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "syncd/invite.h"
 #include "tests/unit/samples.h"
+
+struct syncd_conf conf;
+
+void logmsg(int prio, const char *fmt, ...)
+{
+}
 
 static const char *top;
 
@@ -134,6 +143,61 @@ static void frames(void)
 	im_buf_free(&obj);
 }
 
+/* The text, and what is under its prefix and sum. */
+static void invitations(void)
+{
+	static const struct invite v = {
+		.server = "the server's key: 32 bytes of it",
+		.secret = "the secret of 16",
+		.port = 7071,
+		.name = "data",
+		.host = "server.example",
+	};
+	char text[INVITE_TEXT];
+	struct im_buf b = { 0 };
+
+	invite_format(&v, text);
+	save("invite", text, strlen(text), "text");
+	im_buf_put(&b, v.server, sizeof(v.server));
+	im_buf_put(&b, v.secret, sizeof(v.secret));
+	im_buf_put(&b, "\x1b\x9f\4data\xeserver.example", 22);
+	save("invite", b.p, b.len, "content");
+	im_buf_free(&b);
+}
+
+static void peers(void)
+{
+	struct peer peer[2] = { { .name = "one", .since = 1, .seen = 2 },
+				{ .fp = { 255 }, .name = "two.example" } };
+	struct grant grant[3] = { { .fileset = "t", .since = 3 },
+				  { .fileset = "u", .since = 4, .revoked = 5 },
+				  { .fp = { 255 }, .fileset = "t" } };
+	struct invitation invitation[2] = {
+		{ .fileset = "t", .made = 6, .expires = 7 },
+		{ .hash = { 1 }, .fileset = "u", .made = 8, .expires = 9,
+		  .used = 8 } };
+	const struct peers p = { peer, grant, invitation, 2, 3, 2 };
+	char *text = peers_format(&p);
+
+	save("peers", text, strlen(text), "some");
+	free(text);
+	text = peers_format(&(struct peers){ 0 });
+	save("peers", text, strlen(text), "none");
+	free(text);
+}
+
+static void redeems(void)
+{
+	struct im_wire_redeem w = {
+		.magic = cpu_to_le32(IM_WIRE_MAGIC_REDEEM),
+		.name = "host.example",
+	};
+
+	save("redeem", &w, sizeof(w), "plain");
+	memset(w.name, 'x', sizeof(w.name) - 1);
+	save("redeem", &w, sizeof(w), "long");
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
@@ -145,5 +209,8 @@ int main(int argc, char **argv)
 	objects();
 	gets();
 	frames();
+	invitations();
+	peers();
+	redeems();
 	return 0;
 }

@@ -344,6 +344,7 @@ bool fake_start(void)
 	snprintf(sock, sizeof(sock), "%s/sock", top);
 	snprintf(addr, sizeof(addr), "127.0.0.1:%d", port);
 	conf.sock = sock;
+	conf.lib_dir = top;
 	conf.listen = listeners;
 	if (server_start()) {
 		printf("Bail out! the server does not start\n");
