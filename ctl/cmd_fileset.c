@@ -157,7 +157,7 @@ int cmd_export(const struct verb *verb, int argc, const char **argv)
 		rc = failed("cannot export %s as \"%s\": %s", path, name,
 			    reply.why);
 	} else {
-		printf("exported %s as \"%s\"; attach it elsewhere: intermezzoctl attach ssh://THISHOST/%s DIR\n",
+		printf("exported %s as \"%s\"; to have it elsewhere: intermezzoctl invite %s\n",
 		       path, name, name);
 		warn(reply.json);
 	}
@@ -188,11 +188,13 @@ int cmd_attach(const struct verb *verb, int argc, const char **argv)
 		POPT_TABLEEND
 	};
 	struct reply reply;
-	const char *args[2];
+	const char *args[2], *source;
 	int rc;
 
 	if (!verb_parse(verb, argc, argv, table, 2, 2, args))
 		return EXIT_USAGE;
+	/* its secret is not for terminals and logs */
+	source = strncmp(args[0], "im1-", 4) ? args[0] : "by the invitation";
 	if (as && im_fsname_check(as))
 		return misused(verb,
 			       "--as \"%s\" is not a name for a fileset: 1 to %d letters, digits, '.', '_' and '-', not '.' first",
@@ -203,20 +205,23 @@ int cmd_attach(const struct verb *verb, int argc, const char **argv)
 	if (!path || !im_utf8_ok(path, strlen(path)) ||
 	    !im_utf8_ok(args[0], strlen(args[0])))
 		return failed("cannot attach %s at %s: that is not UTF-8",
-			      args[0], args[1]);
+			      source, args[1]);
 	if (need_module(reply.why, sizeof(reply.why)))
-		return failed("cannot attach %s at %s: %s", args[0], path,
+		return failed("cannot attach %s at %s: %s", source, path,
 			      reply.why);
 	rc = daemon_call("POST", "/ctl/attach",
 			 json_pack("{s:s, s:s, s:s*, s:s*, s:b}", "url",
 				   args[0], "dir", path, "as", as, "bwlimit",
 				   bwlimit, "merge", merge), &reply);
 	if (rc) {
-		failed("cannot attach %s at %s: %s", args[0], path, reply.why);
+		failed("cannot attach %s at %s: %s", source, path, reply.why);
 		rc = !strcmp(reply.code, "bad-url") ||
+		     !strcmp(reply.code, "bad-invitation") ||
 		     !strcmp(reply.code, "bad-rate") ? EXIT_USAGE : EXIT_FAILED;
 	} else {
-		printf("attached %s at %s as \"%s\"\n", args[0], path,
+		source = get(reply.json, "url");
+		printf("attached %.*s at %s as \"%s\"\n",
+		       (int)strcspn(source, "#"), source, path,
 		       get(reply.json, "name"));
 		warn(reply.json);
 		if (wait)

@@ -242,7 +242,9 @@ static void print_fset(const json_t *o, bool daemon)
 
 	printf("%s: ", text_of(o, "name"));
 	if (!strcmp(role, "attach"))
-		printf("%s attached at %s\n", text_of(o, "url"), dir);
+		printf("%.*s attached at %s\n",	/* without a fingerprint */
+		       (int)strcspn(text_of(o, "url"), "#"), text_of(o, "url"),
+		       dir);
 	else if (!strcmp(role, "export"))
 		printf("%s exported\n", dir);
 	else
@@ -321,7 +323,7 @@ int cmd_status(const struct verb *verb, int argc, const char **argv)
 	json_array_foreach(list, i, o)
 		print_fset(o, daemon);
 	if (!json_array_size(list) && !module && daemon)
-		printf("No fileset yet: intermezzoctl export DIR --name NAME, or attach HOST:NAME DIR\n");
+		printf("No fileset yet: intermezzoctl export DIR --name NAME, or attach INVITATION DIR\n");
 	no_daemon(module, daemon ? NULL : reply.why);
 	json_decref(list);
 	reply_free(&reply);

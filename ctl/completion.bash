@@ -16,7 +16,11 @@ _intermezzoctl() {
 			mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 			return
 			;;
-		unexport | detach | status | log)
+		revoke)
+			words=$(intermezzoctl peers 2>/dev/null |
+				sed -n 's/^\([A-Za-z0-9._-]*\): .*connected$/\1/p')
+			;;
+		unexport | detach | status | log | invite | peers)
 			words=$(intermezzoctl status 2>/dev/null |
 				sed -n 's/^\([A-Za-z0-9._-]*\): .*/\1/p')
 			;;
