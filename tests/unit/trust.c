@@ -2,97 +2,25 @@
 /*
  * TLS between daemons: who gets in and who does not, invitations and what can
  * be wrong with them, the end of a right, limits.
- * links: syncd/server.c syncd/request.c syncd/conn.c syncd/kml.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/fid.c syncd/proof.c syncd/bucket.c syncd/redeem.c syncd/peers.c syncd/peerfile.c syncd/identity.c syncd/durable.c syncd/invite.c syncd/http.c syncd/pin.c syncd/address.c syncd/ssh.c tests/unit/fake/server.c
+ * links: syncd/server.c syncd/request.c syncd/conn.c syncd/kml.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/fid.c syncd/proof.c syncd/bucket.c syncd/redeem.c syncd/peers.c syncd/peerfile.c syncd/identity.c syncd/durable.c syncd/invite.c syncd/http.c syncd/pin.c syncd/address.c syncd/ssh.c tests/unit/fake/server.c tests/unit/fake/tls.c
  */
 #include "tap.h"
 #include "fake/server.h"
+#include "fake/tls.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "syncd/conn.h"
 #include "syncd/http.h"
 #include "syncd/invite.h"
 #include "syncd/peers.h"
 
-static char where[64], *tls[] = { where, NULL };
-static int port;
 static char stranger[300], friend[300];	/* files with an identity */
 static u8 stranger_fp[FINGERPRINT], friend_fp[FINGERPRINT];
-
-static int find_port(void)
-{
-	struct sockaddr_in sa = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	socklen_t len = sizeof(sa);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) ||
-	    getsockname(fd, (struct sockaddr *)&sa, &len))
-		abort();
-	close(fd);
-	return ntohs(sa.sin_port);
-}
-
-static int tls_connect(void)
-{
-	struct sockaddr_in sa = {
-		.sin_family = AF_INET,
-		.sin_port = htons(port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
-		diag("connect: %m");
-	return fd;
-}
-
-/*
- * A daemon has one identity for its life, so others are made by this program
- * started anew; its exit status is identity_get()'s.
- */
-static int other(const char *dir)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (!pid) {
-		execl("/proc/self/exe", "trust", dir, NULL);
-		_exit(99);
-	}
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		abort();
-	return -WEXITSTATUS(status);
-}
-
-static void read_fp(const char *file, u8 fp[FINGERPRINT])
-{
-	char text[8192] = "";
-	int fd = open(file, O_RDONLY);
-
-	if (read(fd, text, sizeof(text) - 1) < 0 ||
-	    fingerprint_of_pem(text, fp))
-		abort();
-	close(fd);
-}
-
-static void make_other(const char *name, char *file, u8 fp[FINGERPRINT])
-{
-	snprintf(file, 300, "%s/%s", top, name);
-	mkdir(file, 0700);
-	if (other(file))
-		abort();
-	strcat(file, "/identity.pem");
-	read_fp(file, fp);
-}
 
 static void test_identity(void)
 {
@@ -107,7 +35,7 @@ static void test_identity(void)
 	   "two machines have two keys");
 	snprintf(dir, sizeof(dir), "%s/friend", top);
 	is(other(dir), 0, "a restart");
-	read_fp(friend, fp);
+	other_fp(friend, fp);
 	ok(!memcmp(fp, friend_fp, FINGERPRINT), "leaves the key as it is");
 
 	snprintf(dir, sizeof(dir), "%s/broken", top);
@@ -122,72 +50,6 @@ static void test_identity(void)
 	close(fd);
 }
 
-/* Requests */
-
-struct to {
-	const char *pem;		/* NULL: no certificate */
-	long version;			/* 0: what is to be used */
-	const void *body;
-	size_t len;
-	const char *header;
-	bool plain;			/* http:// to that port */
-};
-
-static long say(struct reply *r, const char *url, const struct to *to);
-
-static size_t take(char *p, size_t size, size_t n, void *arg)
-{
-	im_buf_put(arg, p, size * n);
-	return size * n;
-}
-
-static CURL *tls_curl(const char *url, const struct to *to, struct im_buf *b)
-{
-	CURL *c = curl_easy_init();
-	char whole[600];
-
-	snprintf(whole, sizeof(whole), "%s://127.0.0.1:%d%s",
-		 to->plain ? "http" : "https", port, url);
-	curl_easy_setopt(c, CURLOPT_URL, whole);
-	curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(c, CURLOPT_TIMEOUT, 60L);
-	curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
-	curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);
-	curl_easy_setopt(c, CURLOPT_CAINFO, NULL);
-	if (to->version)
-		curl_easy_setopt(c, CURLOPT_SSLVERSION, to->version);
-	if (to->pem) {
-		curl_easy_setopt(c, CURLOPT_SSLCERT, to->pem);
-		curl_easy_setopt(c, CURLOPT_SSLKEY, to->pem);
-	}
-	if (to->body) {
-		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, (long)to->len);
-		curl_easy_setopt(c, CURLOPT_POSTFIELDS, to->body);
-	}
-	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, b);
-	return c;
-}
-
-static long say(struct reply *r, const char *url, const struct to *to)
-{
-	struct curl_slist *list = NULL;
-	CURL *c;
-
-	memset(r, 0, sizeof(*r));
-	c = tls_curl(url, to, &r->body);
-	if (to->header)
-		list = curl_slist_append(list, to->header);
-	curl_easy_setopt(c, CURLOPT_HTTPHEADER, list);
-	curl_easy_perform(c);
-	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &r->status);
-	curl_easy_cleanup(c);
-	curl_slist_free_all(list);
-	im_buf_put(&r->body, "", 1);
-	return r->status;
-}
-
 static void said(const char *url, const struct to *to, long want,
 		 const char *text, const char *what)
 {
@@ -198,15 +60,6 @@ static void said(const char *url, const struct to *to, long want,
 		"%s", what))
 		diag("%ld, want %ld: %s", r.status, want, (char *)r.body.p);
 	im_buf_free(&r.body);
-}
-
-static long status_by(const char *pem, const char *url)
-{
-	struct reply r;
-	long status = say(&r, url, &(struct to){ .pem = pem });
-
-	im_buf_free(&r.body);
-	return status;
 }
 
 static void test_strangers(void)
@@ -345,7 +198,7 @@ static void test_client(void)
 {
 	char url[INVITE_URL], err[900];
 	struct im_wire_info info;
-	struct invite v = { .port = (u16)port, .name = "t",
+	struct invite v = { .port = (u16)tls_port, .name = "t",
 			    .host = "127.0.0.1" };
 	char fp[FINGERPRINT_TEXT];
 	struct remote r;
@@ -481,14 +334,9 @@ int main(int argc, char **argv)
 {
 	char err[512];
 
-	if (argc == 2) {
-		conf.lib_dir = argv[1];
-		return -identity_get(err, sizeof(err));
-	}
-	port = find_port();
-	snprintf(where, sizeof(where), "127.0.0.1:%d", port);
-	conf.listen_tls = tls;
-	if (!fake_start())
+	if (argc == 2)
+		return other_main(argv[1]);
+	if (!tls_start())
 		return 0;
 	make_other("stranger", stranger, stranger_fp);
 	make_other("friend", friend, friend_fp);
