@@ -11,6 +11,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -137,6 +138,7 @@ static void test_invitations(void)
 {
 	u8 one[INVITE_SECRET], late[INVITE_SECRET], other[INVITE_SECRET];
 	u8 wrong[INVITE_SECRET] = { 1 };
+	char block[300];
 	struct im_wire_redeem w;
 	struct peers all;
 	struct reply r;
@@ -157,7 +159,14 @@ static void test_invitations(void)
 	is(use(NULL, "t", one, "certificate", "x"), 400,
 	   "a good one, but without a certificate");
 
-	is(use(friend, "t", one, NULL, "host.example"), 200, "a good one");
+	snprintf(block, sizeof(block), "%s/peers.json.new", top);
+	mkdir(block, 0700);		/* where the file is written first */
+	is(use(friend, "t", one, "cannot write", "x"), 503,
+	   "a good one that cannot be written down");
+	is(status_by(friend, "/im/1/t/info"), 403, "lets nobody in");
+	rmdir(block);
+	is(use(friend, "t", one, NULL, "host.example"), 200,
+	   "and is still good");
 	is(status_by(friend, "/im/1/t/info"), 200, "lets its user in");
 	is(status_by(friend, "/im/1/none/info"), 403, "nowhere else");
 	is(status_by(friend, "/im/1/t/nothing"), 404,
@@ -313,6 +322,7 @@ static void test_silent(void)
 {
 	static const char hello[] = "\x16\x03\x01\x02\x00\x01\x00";
 	int fds[CONN_MAX_ADDR + CONN_OVER], i;
+	struct rusage before, after;
 	double begin;
 
 	for (i = 0; i < CONN_MAX_ADDR + CONN_OVER; i++) {
@@ -321,6 +331,14 @@ static void test_silent(void)
 			(void)!send(fds[i], hello, sizeof(hello) - 1,
 				    MSG_NOSIGNAL);
 	}
+	usleep(500000);
+	getrusage(RUSAGE_SELF, &before);
+	sleep(1);
+	getrusage(RUSAGE_SELF, &after);
+	ok(after.ru_utime.tv_sec + after.ru_stime.tv_sec -
+	   before.ru_utime.tv_sec - before.ru_stime.tv_sec <= 1 &&
+	   after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw -
+	   before.ru_nivcsw < 1000, "nobody is busy with them");
 	begin = now();
 	while (status_by(friend, "/im/1/t/info") != 200 && now() - begin < 60)
 		usleep(20000);
