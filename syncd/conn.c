@@ -147,8 +147,8 @@ static void conn_count(bool local, const u8 addr[16], unsigned int *all,
 }
 
 /*
- * conn_lock held. The oldest stranger goes, of this address or of any (the
- * list begins with the newest). False: there is none that had its time.
+ * conn_lock held. The stranger that has been silent longest goes, of this
+ * address or of any. False: there is none that had its time.
  */
 static bool conn_make_room(const u8 addr[16], bool any)
 {
@@ -156,7 +156,8 @@ static bool conn_make_room(const u8 addr[16], bool any)
 
 	for (c = conns; c; c = c->next)
 		if (c->tls && !c->trusted && !atomic_load(&c->stop) &&
-		    (any || !memcmp(c->addr, addr, 16)))
+		    (any || !memcmp(c->addr, addr, 16)) &&
+		    (!oldest || c->since < oldest->since))
 			oldest = c;
 	if (!oldest || conn_now() - oldest->since < ROOM_MIN)
 		return false;
@@ -275,10 +276,10 @@ void conn_name(struct conn *c, const u8 fp[FINGERPRINT])
 	pthread_mutex_unlock(&conn_lock);
 }
 
-void conn_trust(struct conn *c)
+void conn_trust(struct conn *c, bool trusted)
 {
 	pthread_mutex_lock(&conn_lock);
-	c->trusted = true;
+	c->trusted = trusted;
 	pthread_mutex_unlock(&conn_lock);
 }
 
@@ -305,7 +306,7 @@ unsigned int conn_count_peer(const u8 fp[FINGERPRINT])
 
 	pthread_mutex_lock(&conn_lock);
 	for (c = conns; c; c = c->next)
-		n += conn_is(c, fp);
+		n += c->trusted && conn_is(c, fp);
 	pthread_mutex_unlock(&conn_lock);
 	return n;
 }

@@ -17,9 +17,9 @@
 /*
  * Connections over the limits get a 503 as long as there are few of those, and
  * are closed at once from then on. The unix socket counts apart: whoever
- * floods the network does not lock out the administrator. Nor does a stranger
- * lock out peers: the oldest TLS connection of which no peer is known yet is
- * shut to make room for a new one.
+ * floods the network does not lock out the administrator. Nor do strangers
+ * lock out peers: the TLS connection of no known peer that has been silent
+ * longest is shut to make room for a new one.
  */
 #define CONN_MAX	256
 #define CONN_MAX_ADDR	64		/* of one address */
@@ -66,9 +66,10 @@ void conn_body(struct conn *c, size_t len);
 void conn_fset(struct conn *c, struct fset *f);	/* NULL: none */
 /* Whose key it is; sets `over` if the peer has too many connections. */
 void conn_name(struct conn *c, const u8 fp[FINGERPRINT]);
-void conn_trust(struct conn *c);
+void conn_trust(struct conn *c, bool trusted);
 /* Room for a body; false: the peer has too much under way. */
 bool conn_reserve(struct conn *c, u64 bytes);
+/* Connections of a peer that has a right. */
 unsigned int conn_count_peer(const u8 fp[FINGERPRINT]);
 /* Shuts what that peer does with the fileset now; NULL: all it does. */
 void conn_shut_peer(const u8 fp[FINGERPRINT], const char *fileset);

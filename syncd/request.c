@@ -283,10 +283,12 @@ static void run_redeem(struct request *r)
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(p, "/"), p);
 	status = redeem(r->conn, name, r->f, r->body.p, r->body.len, text,
 			sizeof(text));
-	if (status == 200)
-		run_info(r);
-	else
+	if (status != 200) {
 		request_fail(r, status, "%s", text);
+		return;
+	}
+	conn_trust(r->conn, true);
+	run_info(r);
 }
 
 static const struct verb verbs[] = {
@@ -350,10 +352,9 @@ static bool request_access(struct request *r, const char *name)
 {
 	int err = r->conn->named ? peers_access(r->conn->fp, name) : -ENOKEY;
 
-	if (!err) {
-		conn_trust(r->conn);
+	conn_trust(r->conn, !err);
+	if (!err)
 		return true;
-	}
 	r->status = 0;
 	switch (err) {
 	case -ENOKEY:

@@ -255,7 +255,8 @@ static enum MHD_Result respond(struct request *r)
 						   "text/plain");
 	MHD_add_response_header(resp, MHD_HTTP_HEADER_CACHE_CONTROL,
 				"no-store");
-	if (r->conn->over)
+	/* who may not stay does not stay */
+	if (r->conn->over || (r->conn->tls && !r->conn->trusted))
 		MHD_add_response_header(resp, MHD_HTTP_HEADER_CONNECTION,
 					"close");
 	conn_set(r->conn, CONN_SEND);
