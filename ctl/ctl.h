@@ -14,7 +14,12 @@
 #include "common/record.h"
 
 /* Exit statuses, promised in the manual. */
-enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
+enum {
+	EXIT_OK,
+	EXIT_FAILED,
+	EXIT_USAGE,
+	EXIT_NOT_YET,		/* wait: the time is over */
+};
 
 struct verb {
 	const char *name;
@@ -32,6 +37,7 @@ int cmd_peers(const struct verb *verb, int argc, const char **argv);
 int cmd_revoke(const struct verb *verb, int argc, const char **argv);
 int cmd_status(const struct verb *verb, int argc, const char **argv);
 int cmd_log(const struct verb *verb, int argc, const char **argv);
+int cmd_wait(const struct verb *verb, int argc, const char **argv);
 int cmd_version(const struct verb *verb, int argc, const char **argv);
 
 /* main.c: "intermezzoctl: ...", always returns EXIT_FAILED. */

@@ -23,6 +23,8 @@ static const struct verb verbs[] = {
 	  "end that; the files stay" },
 	{ "status", cmd_status, "[NAME]",
 	  "show filesets, how far they are, and what is wrong" },
+	{ "wait", cmd_wait, "NAME",
+	  "return when all that the server has by now is here" },
 	{ "log", cmd_log, "NAME",
 	  "show the log of changes, one record a line" },
 	{ "version", cmd_version, "",

@@ -17,6 +17,9 @@
  *        disk, and the invitation is used. 403: it is not good (text says
  *        why); 429: too many that were not good came from this address; 503:
  *        not now. Nothing has changed then.
+ *   GET  /im/1/NAME/now?inc=I
+ *        200: struct im_wire_info, sent when all that was logged here before
+ *        the request came is durable: it is at or below `durable`.
  *   GET  /im/1/NAME/kml?inc=I&from=N[&seen=M&epoch=E]
  *        200: frames, without end while both sides live: RECORDS with whole
  *        consecutive records from N on as soon as they are durable, EPOCH

@@ -41,6 +41,9 @@
 #define CLIENT_LOOK_MS	150		/* for the rename of a large new file */
 #define CLIENT_LOOK_SIZE	(256U << 10)
 
+/* f->client of all, for who is not its own thread. */
+static pthread_mutex_t client_lock = PTHREAD_MUTEX_INITIALIZER;
+
 /* Where to follow from. */
 struct client_place {
 	u64 recno, low;
@@ -74,11 +77,24 @@ int client_wait_room(struct fset *f, int err)
 	return err;
 }
 
+/* The effects of which records may be here, for who compares. */
+static void client_ahead(struct client *c)
+{
+	struct fset_stat *s = &c->f->stat;
+	u64 window = client_window(c);
+
+	pthread_mutex_lock(&s->lock);
+	s->ahead = window > c->seen ? window : c->seen;
+	s->turns += window == CLIENT_WINDOW_ALL;
+	pthread_mutex_unlock(&s->lock);
+}
+
 int client_set_window(struct client *c, u64 recno)
 {
 	if (recno == client_window(c))
 		return 0;
 	c->tree.st.window = cpu_to_le64(recno);
+	client_ahead(c);
 	return tree_state_save(&c->tree);
 }
 
@@ -280,8 +296,9 @@ static int client_gather(struct stream *s, struct client_batch *b)
 	return p ? 0 : -ENOMEM;
 }
 
+/* low: of the items that are left. */
 static void client_progress(struct client *c, const struct fold_item *it,
-			    u64 next)
+			    u64 next, u64 low)
 {
 	struct fset_stat *s = &c->f->stat;
 	struct timespec now;
@@ -296,6 +313,8 @@ static void client_progress(struct client *c, const struct fold_item *it,
 		s->records++;
 		s->lag = age < 0 ? 0 : age;
 	}
+	s->low = low;
+	pthread_cond_broadcast(&s->moved);
 	if (s->server_durable < next - 1)
 		s->server_durable = next - 1;
 	if (s->applied >= s->server_durable)
@@ -324,7 +343,8 @@ static int client_batch_apply(struct client *c, struct client_batch *b,
 		err = apply_item(c, b->v, i, b->n);
 		if (err)
 			break;
-		client_progress(c, &b->v[i], next);
+		client_progress(c, &b->v[i], next,
+				i + 1 < b->n ? b->v[i + 1].low : next);
 		fetch_load_free(b->v[i].load);
 		b->v[i].load = NULL;
 		if (b->v[i].recno == client_window(c))
@@ -371,8 +391,10 @@ static int client_bytes(struct client *c, struct stream *s,
 		err = client_epochs(c, s, *next, &end);
 		if (!err)
 			err = client_batch_parse(c, b, &at, next, rcvd, end);
-		if (!err && *next - 1 > c->seen)
+		if (!err && *next - 1 > c->seen) {
 			c->seen = *next - 1;
+			client_ahead(c);
+		}
 		if (!err)
 			err = client_batch_apply(c, b, *next);
 		client_batch_clear(b);
@@ -399,14 +421,17 @@ static int client_follow(struct client *c, const struct client_place *place)
 	bool owed = false;	/* last_rcvd may be behind what is applied */
 	int err;
 
-	fset_phase(c->f, "following");
-	pthread_mutex_lock(&c->f->stat.lock);
-	c->f->stat.applied = place->recno;
-	pthread_mutex_unlock(&c->f->stat.lock);
-	err = client_window_end(c, place->recno);
 	c->seen = place->recno;
 	if (c->seen < client_window(c))
 		c->seen = client_window(c);
+	client_ahead(c);
+	pthread_mutex_lock(&c->f->stat.lock);
+	c->f->stat.applied = place->recno;
+	c->f->stat.low = place->low;
+	c->f->stat.inc = c->inc;
+	pthread_mutex_unlock(&c->f->stat.lock);
+	fset_phase(c->f, "following");
+	err = client_window_end(c, place->recno);
 	if (!err)
 		err = lineage_args(c, c->seen, args, sizeof(args));
 	if (!err)
@@ -625,6 +650,27 @@ int client_probe(const char *url, const struct im_wire_redeem *redeem,
 	return rc;
 }
 
+int client_remote(struct fset *f, struct remote *r)
+{
+	int err = -ENOENT;
+
+	pthread_mutex_lock(&client_lock);
+	if (f->client) {
+		*r = f->client->remote;
+		r->ssh = NULL;	/* its own; the socket is enough */
+		err = 0;
+	}
+	pthread_mutex_unlock(&client_lock);
+	return err;
+}
+
+static void client_publish(struct fset *f, struct client *c)
+{
+	pthread_mutex_lock(&client_lock);
+	f->client = c;
+	pthread_mutex_unlock(&client_lock);
+}
+
 int client_start(struct fset *f)
 {
 	struct client *c = calloc(1, sizeof(*c));
@@ -653,7 +699,7 @@ int client_start(struct fset *f)
 	rc = -pthread_create(&c->thread, NULL, client_main, c);
 	if (rc)
 		goto err_http;
-	f->client = c;
+	client_publish(f, c);
 	return 0;
 
 err_http:
@@ -673,8 +719,8 @@ void client_stop(struct fset *f)
 		return;
 	atomic_store(&f->stop, true);
 	pthread_join(c->thread, NULL);
+	client_publish(f, NULL);
 	http_free(c->http);
 	remote_close(&c->remote);
 	free(c);
-	f->client = NULL;
 }

@@ -10,8 +10,9 @@
 #include <unistd.h>
 #include "common/text.h"
 #include "trust.h"
+#include "control.h"
 
-static int bad_request(struct problem *p, const json_error_t *where)
+int bad_request(struct problem *p, const json_error_t *where)
 {
 	return problem(p, 400, "bad-request",
 		       "the request is not understood: %s; are intermezzoctl and intersyncd of the same version?",
@@ -225,6 +226,8 @@ static const struct {
 	{ "POST", "/ctl/invite",	ctl_invite },
 	{ "POST", "/ctl/peers",		ctl_peers },
 	{ "POST", "/ctl/revoke",	ctl_revoke },
+	{ "POST", "/ctl/point",		ctl_point },
+	{ "POST", "/ctl/wait",		ctl_wait },
 };
 
 static int dispatch(const char *method, const char *path, const char *body,

@@ -35,6 +35,7 @@ void fset_conf_free(struct fset_conf *c)
 static void fset_free(struct fset *f)
 {
 	close(f->fd);
+	pthread_cond_destroy(&f->stat.moved);
 	pthread_mutex_destroy(&f->stat.lock);
 	pthread_mutex_destroy(&f->bucket.lock);
 	free(f->dir);
@@ -78,6 +79,7 @@ int fset_add(const struct fset_conf *c, struct fset **out, char *err,
 	     size_t errlen)
 {
 	struct fset *f, *other;
+	pthread_condattr_t attr;
 	int rc;
 
 	f = calloc(1, sizeof(*f));
@@ -101,6 +103,10 @@ int fset_add(const struct fset_conf *c, struct fset **out, char *err,
 	if (rc)
 		goto err_close;
 	pthread_mutex_init(&f->stat.lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&f->stat.moved, &attr);
+	pthread_condattr_destroy(&attr);
 	bucket_init(&f->bucket, c->bwlimit);
 
 	pthread_mutex_lock(&registry_lock);
@@ -214,6 +220,8 @@ void fset_phase(struct fset *f, const char *phase)
 	pthread_mutex_lock(&f->stat.lock);
 	changed = strncmp(f->stat.phase, phase, sizeof(f->stat.phase) - 1);
 	snprintf(f->stat.phase, sizeof(f->stat.phase), "%s", phase);
+	f->stat.turns += changed;
+	pthread_cond_broadcast(&f->stat.moved);
 	pthread_mutex_unlock(&f->stat.lock);
 	if (changed)
 		logmsg(LOG_DEBUG, "%s: %s", f->name, phase);

@@ -583,6 +583,22 @@ int http_info(struct http *h, struct im_wire_info *info)
 	return err ? err : http_take_info(h, info);
 }
 
+int http_now(struct http *h, u64 inc, struct im_wire_info *info)
+{
+	char what[48];
+	int err;
+
+	snprintf(what, sizeof(what), "now?inc=%llu", (unsigned long long)inc);
+	h->raw = true;
+	err = http_do(h, what, NULL, 0);
+	return err ? err : http_take_info(h, info);
+}
+
+void http_limit(struct http *h, unsigned int ms)
+{
+	curl_easy_setopt(h->easy, CURLOPT_TIMEOUT_MS, (long)ms);
+}
+
 int http_redeem(struct http *h, const struct im_wire_redeem *redeem,
 		struct im_wire_info *info)
 {

@@ -55,6 +55,10 @@ int http_frames(struct http *h, const char *what, const void *body, size_t len,
 int http_info(struct http *h, struct im_wire_info *info);
 int http_redeem(struct http *h, const struct im_wire_redeem *redeem,
 		struct im_wire_info *info);
+/* The same once all that is logged at the server by now is durable there. */
+int http_now(struct http *h, u64 inc, struct im_wire_info *info);
+/* Requests from now on may take so long in all; 0: as long as they move. */
+void http_limit(struct http *h, unsigned int ms);
 
 /* What went wrong with the last request; never NULL. */
 const char *http_error(const struct http *h);

@@ -191,6 +191,17 @@ static void run_info(struct request *r)
 		r->status = 200;
 }
 
+/* The same when all that is logged by now is durable. */
+static void run_now(struct request *r)
+{
+	int err = kml_settle(r->f, &r->conn->stop);
+
+	if (err)
+		request_errno(r, err, "cannot settle the log");
+	else
+		run_info(r);
+}
+
 /* Is this log the one that the client's records came from? */
 static bool run_lineage_ok(struct request *r)
 {
@@ -295,6 +306,7 @@ static const struct verb verbs[] = {
 	{ "redeem", "POST", sizeof(struct im_wire_redeem), false, false, false,
 	  run_redeem },
 	{ "info", "GET", 0, false, false, false, run_info },
+	{ "now", "GET", 0, false, false, false, run_now },
 	{ "kml", "GET", 0, false, false, true, run_kml },
 	{ "snapshot", "GET", 0, false, false, false, run_snapshot },
 	{ "stat", "POST", IM_WIRE_BODY_MAX, false, false, false, run_stat },

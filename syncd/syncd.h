@@ -69,6 +69,13 @@ struct fset_stat {
 	char error[512];		/* last error, empty when all is well */
 	u64 server_durable;		/* attach: newest recno known at the server */
 	u64 applied;			/* attach: last origin record applied */
+	u64 low;			/* attach: the data of all before is here */
+	u64 ahead;			/* attach: newest record of which anything
+					 * may be here; all ones: nobody knows */
+	u64 inc;			/* attach: the server's incarnation */
+	u64 turns;			/* changes of phase, and of the window to
+					 * "nobody knows" */
+	pthread_cond_t moved;		/* applied, low, phase */
 	u64 files_done, files_all;	/* snapshot progress, all: 0 unknown */
 	u64 bytes_done;			/* file data received */
 	u64 wire_in, wire_out;		/* bytes on the wire */
@@ -134,6 +141,10 @@ int client_probe(const char *url, const struct im_wire_redeem *redeem,
 		 struct im_wire_info *info, char *err, size_t errlen);
 int client_start(struct fset *f);	/* thread; errors go to stat */
 void client_stop(struct fset *f);	/* joins */
+
+struct remote;
+/* Its server, for requests on the side. -ENOENT: its client does not run. */
+int client_remote(struct fset *f, struct remote *r);
 
 /* main.c */
 void logmsg(int prio, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
