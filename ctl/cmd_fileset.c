@@ -95,7 +95,7 @@ static bool is_age(const char *text)
 int cmd_export(const struct verb *verb, int argc, const char **argv)
 {
 	char *name = NULL, *log_size = NULL, *path;
-	char *log_keep = NULL, *log_keep_age = NULL;
+	char *log_keep = NULL, *log_keep_age = NULL, *bwlimit = NULL;
 	const struct poptOption table[] = {
 		{ "name", 'n', POPT_ARG_STRING, &name, 0,
 		  "what others attach it by: letters, digits, '.', '_', '-'",
@@ -109,6 +109,9 @@ int cmd_export(const struct verb *verb, int argc, const char **argv)
 		{ "log-keep-age", 0, POPT_ARG_STRING, &log_keep_age, 0,
 		  "for how long, as 12h or 30d, records are kept at most; 0: as long as the log holds them (default)",
 		  "TIME" },
+		{ "bwlimit", 'b', POPT_ARG_STRING, &bwlimit, 0,
+		  "send and receive no faster than this, all clients together, as 500k or 2M, or by the clock",
+		  "RATE" },
 		{ NULL, 0, POPT_ARG_INCLUDE_TABLE, daemon_options, 0,
 		  "Daemon:", NULL },
 		POPT_AUTOHELP
@@ -149,13 +152,15 @@ int cmd_export(const struct verb *verb, int argc, const char **argv)
 		return failed("cannot export %s as \"%s\": %s", path, name,
 			      reply.why);
 	rc = daemon_call("POST", "/ctl/export",
-			 json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "name", name,
-				   "dir", path, "log_size", log_size,
-				   "log_keep", log_keep, "log_keep_age",
-				   log_keep_age), &reply);
+			 json_pack("{s:s, s:s, s:s*, s:s*, s:s*, s:s*}",
+				   "name", name, "dir", path, "log_size",
+				   log_size, "log_keep", log_keep,
+				   "log_keep_age", log_keep_age, "bwlimit",
+				   bwlimit), &reply);
 	if (rc) {
-		rc = failed("cannot export %s as \"%s\": %s", path, name,
-			    reply.why);
+		failed("cannot export %s as \"%s\": %s", path, name,
+		       reply.why);
+		rc = !strcmp(reply.code, "bad-rate") ? EXIT_USAGE : EXIT_FAILED;
 	} else {
 		printf("exported %s as \"%s\"; to have it elsewhere: intermezzoctl invite %s\n",
 		       path, name, name);
@@ -174,7 +179,7 @@ int cmd_attach(const struct verb *verb, int argc, const char **argv)
 		{ "as", 0, POPT_ARG_STRING, &as, 0,
 		  "its name here (default: as at the server)", "NAME" },
 		{ "bwlimit", 'b', POPT_ARG_STRING, &bwlimit, 0,
-		  "use no more of the line than this, as 500k, 2M or 8Mbit; both directions",
+		  "use no more of the line than this, both directions, as 500k, 2M or 8Mbit, or by the clock",
 		  "RATE" },
 		{ "merge", 0, POPT_ARG_NONE, &merge, 0,
 		  "DIR has files: transfer only differences, and remove what the server does not have",

@@ -155,6 +155,26 @@ static void print_progress(FILE *out, const json_t *o)
 	}
 }
 
+/* ", limited to 2.0 MB/s (by 08:00-18:00 2M)", if anything was asked for. */
+static void print_limit(const json_t *o)
+{
+	const char *set = text_of(o, "bwlimit_set");
+	const char *entry = text_of(o, "bwlimit_entry");
+
+	if (int_of(o, "bwlimit")) {
+		fputs(", limited to ", stdout);
+		print_bytes(stdout, int_of(o, "bwlimit"));
+		fputs("/s", stdout);
+	} else if (strchr(set, ',') || strchr(set, ':')) {
+		fputs(", no limit now", stdout);
+	} else {
+		return;
+	}
+	if (strcmp(set, entry))
+		printf(" (%s%s)", *entry ? "by " : "by no entry of ",
+		       *entry ? entry : set);
+}
+
 static void print_attached(const json_t *o)
 {
 	double lag = json_real_value(json_object_get(o, "lag"));
@@ -176,11 +196,7 @@ static void print_attached(const json_t *o)
 	print_bytes(stdout, int_of(o, "wire_out"));
 	printf(", %" JSON_INTEGER_FORMAT " records applied",
 	       int_of(o, "records"));
-	if (int_of(o, "bwlimit")) {
-		fputs(", limited to ", stdout);
-		print_bytes(stdout, int_of(o, "bwlimit"));
-		fputs("/s", stdout);
-	}
+	print_limit(o);
 	putchar('\n');
 }
 
@@ -189,6 +205,7 @@ static void print_exported(const json_t *o)
 	printf("    %s: %" JSON_INTEGER_FORMAT " records sent, ",
 	       text_of(o, "phase"), int_of(o, "records"));
 	print_bytes(stdout, int_of(o, "wire_out"));
+	print_limit(o);
 	putchar('\n');
 }
 
@@ -322,6 +339,11 @@ int cmd_status(const struct verb *verb, int argc, const char **argv)
 	}
 	json_array_foreach(list, i, o)
 		print_fset(o, daemon);
+	if (daemon && *text_of(reply.json, "bwlimit_set")) {
+		fputs("all filesets together", stdout);
+		print_limit(reply.json);
+		putchar('\n');
+	}
 	if (!json_array_size(list) && !module && daemon)
 		printf("No fileset yet: intermezzoctl export DIR --name NAME, or attach INVITATION DIR\n");
 	no_daemon(module, daemon ? NULL : reply.why);

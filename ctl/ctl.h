@@ -37,6 +37,7 @@ int cmd_peers(const struct verb *verb, int argc, const char **argv);
 int cmd_revoke(const struct verb *verb, int argc, const char **argv);
 int cmd_status(const struct verb *verb, int argc, const char **argv);
 int cmd_log(const struct verb *verb, int argc, const char **argv);
+int cmd_set(const struct verb *verb, int argc, const char **argv);
 int cmd_wait(const struct verb *verb, int argc, const char **argv);
 int cmd_version(const struct verb *verb, int argc, const char **argv);
 

@@ -23,6 +23,8 @@ static const struct verb verbs[] = {
 	  "end that; the files stay" },
 	{ "status", cmd_status, "[NAME]",
 	  "show filesets, how far they are, and what is wrong" },
+	{ "set", cmd_set, "[NAME] bwlimit=RATE",
+	  "change the limit of bandwidth at once and for later" },
 	{ "wait", cmd_wait, "NAME",
 	  "return when all that the server has by now is here" },
 	{ "log", cmd_log, "NAME",
@@ -113,7 +115,7 @@ static void usage(FILE *out)
 
 	fputs("usage: intermezzoctl VERB [OPTION...] [ARGUMENT...]\n\n", out);
 	for (i = 0; i < VERBS; i++)
-		fprintf(out, "  %-9s %-17s %s\n", verbs[i].name, verbs[i].args,
+		fprintf(out, "  %-9s %-19s %s\n", verbs[i].name, verbs[i].args,
 			verbs[i].what);
 	fputs("\nOptions of a verb: intermezzoctl VERB --help. Exit status: 0 done, 1 failed, 2 wrong usage.\n",
 	      out);

@@ -60,8 +60,10 @@
  *
  * Other answers: 400 malformed (text says what), 403, 404 no such fileset,
  * 405, 413, 431, 503 shutting down or too many connections. Their body is one line
- * of text. A request may carry "X-InterMezzo-Rate: BYTES_PER_SECOND": the
- * server then sends this client no faster.
+ * of text. A request may carry "X-InterMezzo-Rate: BYTES_PER_SECOND [CLIENT]"
+ * (CLIENT: 16 hex digits of its choice): the server then sends this client no
+ * faster, in requests that are under way, too; 0: as fast as it can. Without
+ * CLIENT, who comes from one address is one client.
  *
  * ALIVE can stand between the frames of sums, sig and delta too: a long file
  * may give nothing to send for some time.

@@ -15,6 +15,8 @@
 
 #define BUCKET_DEPTH_S		0.2	/* late wake-ups of a busy machine */
 #define BUCKET_DEPTH_MIN	16384.0
+#define BUCKET_DEPTH_MAX_S	0.5	/* also of a slow one: never twice its rate
+					 * within a second */
 #define BUCKET_RATE_MAX		1000000000000000ULL	/* bytes/s */
 #define BUCKET_NAP_NS		100000000L	/* *stop is looked at so often */
 
@@ -25,6 +27,7 @@ void bucket_init(struct bucket *b, u64 rate)
 	memset(b, 0, sizeof(*b));
 	pthread_mutex_init(&b->lock, NULL);
 	b->rate = rate;
+	atomic_init(&b->limited, rate);
 	clock_gettime(CLOCK_MONOTONIC, &b->last);
 }
 
@@ -41,6 +44,8 @@ static void bucket_refill(struct bucket *b)
 	b->last = now;
 	if (depth < BUCKET_DEPTH_MIN)
 		depth = BUCKET_DEPTH_MIN;
+	if (depth > (double)b->rate * BUCKET_DEPTH_MAX_S)
+		depth = (double)b->rate * BUCKET_DEPTH_MAX_S;
 	b->tokens += s * (double)b->rate;
 	if (b->tokens > depth)
 		b->tokens = depth;
@@ -51,8 +56,13 @@ void bucket_set(struct bucket *b, u64 rate)
 	pthread_mutex_lock(&b->lock);
 	if (b->rate)
 		bucket_refill(b);
-	else
+	/* who waits for his debt waits no longer than before */
+	if (!b->rate)
 		b->tokens = 0;
+	else if (rate < b->rate)
+		b->tokens *= (double)rate / (double)b->rate;
+	if (rate)
+		atomic_store(&b->limited, true);
 	clock_gettime(CLOCK_MONOTONIC, &b->last);
 	/* who only wants a size for his pieces reads it without the lock */
 	__atomic_store_n(&b->rate, rate, __ATOMIC_RELAXED);

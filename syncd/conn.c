@@ -323,15 +323,17 @@ void conn_shut_peer(const u8 fp[FINGERPRINT], const char *fileset)
 	pthread_mutex_unlock(&conn_lock);
 }
 
-struct rate *rate_get(struct conn *c, struct fset *f, u64 rate)
+struct rate *rate_get(struct conn *c, struct fset *f, u64 rate, u64 client)
 {
 	const struct conn *local = c->local ? c : NULL;
 	struct rate *r;
 
 	pthread_mutex_lock(&conn_lock);
 	for (r = rates; r; r = r->next) {
-		if (r->f == f && r->local == local &&
-		    !memcmp(r->addr, c->addr, sizeof(r->addr)))
+		if (r->f != f || r->client != client)
+			continue;
+		if (client || (r->local == local &&
+			       !memcmp(r->addr, c->addr, sizeof(r->addr))))
 			break;
 	}
 	if (!r) {
@@ -340,6 +342,7 @@ struct rate *rate_get(struct conn *c, struct fset *f, u64 rate)
 			goto out_unlock;
 		bucket_init(&r->bucket, rate);
 		r->f = f;
+		r->client = client;
 		r->local = local;
 		memcpy(r->addr, c->addr, sizeof(r->addr));
 		r->next = rates;

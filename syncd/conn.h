@@ -75,18 +75,19 @@ unsigned int conn_count_peer(const u8 fp[FINGERPRINT]);
 void conn_shut_peer(const u8 fp[FINGERPRINT], const char *fileset);
 
 /*
- * X-InterMezzo-Rate: one bucket for all connections of a client to a fileset
- * (of a unix connection: its own).
+ * X-InterMezzo-Rate: one bucket for all connections of a client to a fileset.
+ * Who gives no id is told by his address, a unix connection is alone.
  */
 struct rate {
 	struct rate *next;		/* conn_lock, as are refs and key */
 	int refs;
 	const struct fset *f;
+	u64 client;			/* id, or 0: local and addr tell */
 	const struct conn *local;
 	u8 addr[16];
 	struct bucket bucket;
 };
-struct rate *rate_get(struct conn *c, struct fset *f, u64 rate);
+struct rate *rate_get(struct conn *c, struct fset *f, u64 rate, u64 client);
 void rate_put(struct rate *r);
 
 #endif /* _SYNCD_CONN_H */

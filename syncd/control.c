@@ -47,18 +47,34 @@ static int check_option(const char *value, struct problem *p)
 		       value);
 }
 
+static int take_limit(struct fset_conf *c, const char *text, struct problem *p)
+{
+	struct timetable t;
+
+	if (!text)
+		return 0;
+	if (timetable_parse(text, &t))
+		return problem(p, 400, "bad-rate", TIMETABLE_HELP, text);
+	strcpy(c->bwlimit, text);
+	return 0;
+}
+
 static int ctl_export(json_t *request, json_t **answer, struct problem *p)
 {
 	struct fset_conf c = { .role = FSET_EXPORT };
 	struct manage_opts opts = { 0 };
 	json_error_t where;
-	const char *name;
+	const char *name, *bwlimit = NULL;
 
-	if (json_unpack_ex(request, &where, 0, "{s:s, s:s, s?s, s?s, s?s !}",
+	if (json_unpack_ex(request, &where, 0,
+			   "{s:s, s:s, s?s, s?s, s?s, s?s !}",
 			   "name", &name, "dir", &c.dir, "log_size",
 			   &opts.log_size, "log_keep", &opts.log_keep,
-			   "log_keep_age", &opts.log_keep_age))
+			   "log_keep_age", &opts.log_keep_age, "bwlimit",
+			   &bwlimit))
 		return bad_request(p, &where);
+	if (take_limit(&c, bwlimit, p))
+		return -1;
 	if (check_option(opts.log_size, p) || check_option(opts.log_keep, p) ||
 	    check_option(opts.log_keep_age, p))
 		return -1;
@@ -94,10 +110,8 @@ static int ctl_attach(json_t *request, json_t **answer, struct problem *p)
 	if (client_url(c.url, remote, err, sizeof(err)))
 		return problem(p, 400, "bad-url", "%s",
 			       err[0] ? err : "the source is not understood");
-	if (bwlimit && bucket_parse(bwlimit, &c.bwlimit))
-		return problem(p, 400, "bad-rate",
-			       "\"%.40s\" is not a rate; say it like 500k, 2M or 8Mbit",
-			       bwlimit);
+	if (take_limit(&c, bwlimit, p))
+		return -1;
 	if (take_name(&c, as ? as : remote, p) || manage_attach(&c, &opts, p))
 		return -1;
 	im_utf8_force(opts.warning);
@@ -162,18 +176,46 @@ static json_t *stat_json(struct fset *f)
 	return o;
 }
 
+/* The rate in force, and why. */
+static int limit_json(json_t *o, struct pace *pace)
+{
+	char text[TIMETABLE_TEXT], entry[TIMETABLE_TEXT];
+
+	pace_show(pace, text, entry);
+	return json_object_update_new(o, json_pack(
+		"{s:I, s:s, s:s}", "bwlimit",
+		(json_int_t)__atomic_load_n(&pace->bucket->rate,
+					    __ATOMIC_RELAXED),
+		"bwlimit_set", text, "bwlimit_entry", entry));
+}
+
+static int ctl_set(json_t *request, json_t **answer, struct problem *p)
+{
+	const char *key = NULL, *bwlimit;
+	json_error_t where;
+
+	if (json_unpack_ex(request, &where, 0, "{s?s, s:s !}", "key", &key,
+			   "bwlimit", &bwlimit))
+		return bad_request(p, &where);
+	if (manage_limit(key, bwlimit, p))
+		return -1;
+	*answer = json_object();
+	return 0;
+}
+
 static int status_one(void *arg, const struct fset_conf *c, struct fset *f,
 		      const char *error)
 {
 	json_t *list = arg;
 	json_t *o;
 
-	o = json_pack("{s:s, s:s, s:s, s:s*, s:I, s:b}", "name", c->name,
+	o = json_pack("{s:s, s:s, s:s, s:s*, s:b}", "name", c->name,
 		      "role", c->role == FSET_EXPORT ? "export" : "attach",
-		      "dir", c->dir, "url", c->url, "bwlimit",
-		      (json_int_t)c->bwlimit, "up", f != NULL);
+		      "dir", c->dir, "url", c->url, "up", f != NULL);
 	if (!o)
 		return -ENOMEM;
+	if (f)
+		limit_json(o, &f->pace);
 	json_object_update_new(o, f ? stat_json(f) :
 			       json_pack("{s:s, s:s}", "phase", "stopped",
 					 "error", error));
@@ -197,11 +239,12 @@ static int ctl_status(json_t *request, json_t **answer, struct problem *p)
 		json_decref(list);
 		return problem(p, 500, "memory", "intersyncd is out of memory");
 	}
-	*answer = json_pack("{s:s, s:i, s:o, s:o, s:I, s:o}", "version",
+	*answer = json_pack("{s:s, s:i, s:o, s:o, s:o}", "version",
 			    INTERMEZZO_VERSION, "pid", (int)getpid(), "listen",
 			    strings(conf.listen), "listen_insecure",
-			    strings(conf.listen_insecure), "bwlimit",
-			    (json_int_t)conf.bwlimit, "filesets", list);
+			    strings(conf.listen_insecure), "filesets", list);
+	if (*answer)
+		limit_json(*answer, &pace_daemon);
 	return 0;
 }
 
@@ -226,6 +269,7 @@ static const struct {
 	{ "POST", "/ctl/invite",	ctl_invite },
 	{ "POST", "/ctl/peers",		ctl_peers },
 	{ "POST", "/ctl/revoke",	ctl_revoke },
+	{ "POST", "/ctl/set",		ctl_set },
 	{ "POST", "/ctl/point",		ctl_point },
 	{ "POST", "/ctl/wait",		ctl_wait },
 };

@@ -107,7 +107,10 @@ int fset_add(const struct fset_conf *c, struct fset **out, char *err,
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&f->stat.moved, &attr);
 	pthread_condattr_destroy(&attr);
-	bucket_init(&f->bucket, c->bwlimit);
+	bucket_init(&f->bucket, 0);
+	if (pace_init(&f->pace, &f->bucket, c->bwlimit))
+		logmsg(LOG_ERR, "%s: the limit \"%s\" is not understood, there is none now",
+		       c->name, c->bwlimit);
 
 	pthread_mutex_lock(&registry_lock);
 	for (other = registry; other; other = other->next)
@@ -146,6 +149,19 @@ struct fset *fset_find(const char *name)
 			atomic_fetch_add(&f->refs, 1);
 			break;
 		}
+	pthread_mutex_unlock(&registry_lock);
+	return f;
+}
+
+struct fset *fset_each(int (*fn)(void *arg, struct fset *f), void *arg)
+{
+	struct fset *f;
+
+	pthread_mutex_lock(&registry_lock);
+	for (f = registry; f && !fn(arg, f); f = f->next)
+		;
+	if (f)
+		atomic_fetch_add(&f->refs, 1);
 	pthread_mutex_unlock(&registry_lock);
 	return f;
 }

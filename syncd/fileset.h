@@ -14,7 +14,7 @@ struct fset_conf {
 	enum fset_role role;
 	char *dir;
 	char *url;		/* attach */
-	u64 bwlimit;		/* bytes/s, 0: none */
+	char bwlimit[TIMETABLE_TEXT];	/* "": none */
 };
 int fset_conf_copy(struct fset_conf *to, const struct fset_conf *from);
 void fset_conf_free(struct fset_conf *c);
@@ -33,6 +33,12 @@ int fset_add(const struct fset_conf *c, struct fset **out, char *err,
  * end.
  */
 int fset_remove(struct fset *f, unsigned int wait_ms);
+
+/*
+ * Calls fn for each, under the registry's lock, until one returns other than 0;
+ * that one, with a reference, or NULL.
+ */
+struct fset *fset_each(int (*fn)(void *arg, struct fset *f), void *arg);
 
 /* Sets stop of all, so that requests end; for shutdown. */
 void fset_stop_all(void);

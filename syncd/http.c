@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "main.h"
@@ -11,6 +12,7 @@
 
 #define HTTP_CONNECT_S	20
 #define HTTP_SILENCE_S	45	/* > IM_WIRE_ALIVE_S, and a slow stat of a disk */
+#define HTTP_FREE_RCVBUF (4 << 20)	/* without a limit */
 #define HTTP_TEXT_MAX	200	/* of an error answer */
 
 struct http {
@@ -27,6 +29,7 @@ struct http {
 	size_t body_len, body_pos;
 	bool raw;			/* the answer is no frames */
 	struct im_buf answer;		/* raw, or the text of an error */
+	u64 rate;			/* that the request began with */
 	int err;			/* of a callback; sticks */
 	char error[2048];
 	char curl_error[CURL_ERROR_SIZE];
@@ -219,6 +222,22 @@ void remote_close(struct remote *r)
 
 /* Requests */
 
+static u64 self;
+static pthread_once_t self_once = PTHREAD_ONCE_INIT;
+
+static void self_make(void)
+{
+	if (getrandom(&self, sizeof(self), 0) != sizeof(self))
+		self = (u64)time(NULL);
+}
+
+/* What tells our requests from those of others behind one address. */
+static u64 http_self(void)
+{
+	pthread_once(&self_once, self_make);
+	return self;
+}
+
 static int http_stopped(const struct http *h)
 {
 	return h->stop && atomic_load(h->stop);
@@ -249,6 +268,46 @@ static int http_text(struct http *h, const char *p, size_t n)
 	return h->answer.err;
 }
 
+static u64 http_rate(const struct http *h)
+{
+	u64 a = h->f ? __atomic_load_n(&h->f->bucket.rate, __ATOMIC_RELAXED) : 0;
+	u64 b = __atomic_load_n(&bucket_daemon.rate, __ATOMIC_RELAXED);
+
+	return !a ? b : !b ? a : a < b ? a : b;
+}
+
+/* What the kernel takes in ahead of us is already beyond the limit. */
+static int http_sockopt(void *arg, curl_socket_t fd, curlsocktype type)
+{
+	u64 rate = http_rate(arg);
+
+	if (rate) {
+		int bytes = rate / 20 < 4096 ? 4096 :
+			    rate / 20 > (1 << 20) ? 1 << 20 : rate / 20;
+
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	}
+	return CURL_SOCKOPT_OK;
+}
+
+/* The limit was changed meanwhile. */
+static void http_new_rate(struct http *h)
+{
+	int bytes = HTTP_FREE_RCVBUF;
+	curl_socket_t fd;
+
+	h->rate = http_rate(h);
+	if (curl_easy_getinfo(h->easy, CURLINFO_ACTIVESOCKET, &fd) ||
+	    fd == CURL_SOCKET_BAD)
+		return;
+	/* a size that was set once is not the kernel's to choose any more */
+	if (h->rate)
+		http_sockopt(h, fd, CURLSOCKTYPE_IPCXN);
+	else
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes,
+			   sizeof(bytes));
+}
+
 static size_t http_write(char *p, size_t size, size_t n, void *arg)
 {
 	struct http *h = arg;
@@ -256,6 +315,8 @@ static size_t http_write(char *p, size_t size, size_t n, void *arg)
 
 	n *= size;
 	http_pay(h, n, 0);
+	if (http_rate(h) != h->rate)
+		http_new_rate(h);
 	if (http_stopped(h)) {
 		h->err = -ECANCELED;
 		return 0;
@@ -312,28 +373,6 @@ static int http_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c,
 		return 0;
 	h->err = -ECANCELED;
 	return 1;
-}
-
-static u64 http_rate(const struct http *h)
-{
-	u64 a = h->f ? __atomic_load_n(&h->f->bucket.rate, __ATOMIC_RELAXED) : 0;
-	u64 b = __atomic_load_n(&bucket_daemon.rate, __ATOMIC_RELAXED);
-
-	return !a ? b : !b ? a : a < b ? a : b;
-}
-
-/* What the kernel takes in ahead of us is already beyond the limit. */
-static int http_sockopt(void *arg, curl_socket_t fd, curlsocktype type)
-{
-	u64 rate = http_rate(arg);
-
-	if (rate) {
-		int bytes = rate / 20 < 4096 ? 4096 :
-			    rate / 20 > (1 << 20) ? 1 << 20 : rate / 20;
-
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-	}
-	return CURL_SOCKOPT_OK;
 }
 
 static int http_frame(void *arg, unsigned int type, const u8 *p, size_t len)
@@ -500,9 +539,13 @@ static int http_do(struct http *h, const char *what, const void *body,
 	snprintf(url, sizeof(url), "%s%s", h->remote->base, what);
 	curl_easy_setopt(h->easy, CURLOPT_URL, url);
 	headers = curl_slist_append(NULL, "Expect:");
-	if (http_rate(h)) {
-		snprintf(rate, sizeof(rate), "X-InterMezzo-Rate: %llu",
-			 (unsigned long long)http_rate(h));
+	h->rate = http_rate(h);
+	/* none is said where there was one: other requests are under way */
+	if (atomic_load(&bucket_daemon.limited) ||
+	    (h->f && atomic_load(&h->f->bucket.limited))) {
+		snprintf(rate, sizeof(rate), "X-InterMezzo-Rate: %llu %016llx",
+			 (unsigned long long)h->rate,
+			 (unsigned long long)http_self());
 		headers = curl_slist_append(headers, rate);
 	}
 	if (body) {
@@ -516,7 +559,7 @@ static int http_do(struct http *h, const char *what, const void *body,
 	}
 	curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(h->easy, CURLOPT_BUFFERSIZE,
-			 http_rate(h) ? 16384L : 262144L);
+			 h->rate ? 16384L : 262144L);
 	http_pay(h, 0, strlen(url) + 100);
 	rc = curl_easy_perform(h->easy);
 	curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, NULL);

@@ -98,7 +98,6 @@ static int make_dir(const char *path, mode_t mode)
 struct options {
 	int foreground;
 	int version;
-	char *bwlimit;
 	char *socket;
 	char *state_dir;
 };
@@ -184,8 +183,9 @@ static int parse(int argc, const char **argv, struct options *o)
 		{ "listen-tls", 0, POPT_ARG_STRING, &text, OPT_LISTEN_TLS,
 		  "serve invited machines, over TLS, on this address (default: port 7071 of all, from the first invitation on); \"none\": on none",
 		  "ADDR:PORT" },
-		{ "bwlimit", 'b', POPT_ARG_STRING, &o->bwlimit, 0,
-		  "limit of all filesets together, both directions", "RATE" },
+		{ "bwlimit", 'b', POPT_ARG_STRING, &conf.bwlimit, 0,
+		  "limit of all filesets together, both directions: 2M, 8Mbit, or by the clock",
+		  "RATE" },
 		{ "socket", 0, POPT_ARG_STRING, &o->socket, 0,
 		  "unix socket for intermezzoctl and ssh (" SYNCD_SOCK ")",
 		  "PATH" },
@@ -199,6 +199,7 @@ static int parse(int argc, const char **argv, struct options *o)
 		POPT_TABLEEND
 	};
 	poptContext context;
+	struct timetable t;
 	const char *verb;
 	int rc, bad = 0;
 
@@ -225,10 +226,9 @@ static int parse(int argc, const char **argv, struct options *o)
 	}
 	if (o->state_dir)
 		conf.lib_dir = absolute(o->state_dir);
-	if (!bad && o->bwlimit && bucket_parse(o->bwlimit, &conf.bwlimit)) {
-		fprintf(stderr,
-			"intersyncd: --bwlimit %s is not a rate; say it like 500k, 2M or 8Mbit\n",
-			o->bwlimit);
+	if (!bad && conf.bwlimit && timetable_parse(conf.bwlimit, &t)) {
+		fprintf(stderr, "intersyncd: --bwlimit " TIMETABLE_HELP "\n",
+			conf.bwlimit);
 		bad = 3;
 	}
 	if (verb && !strcmp(verb, "dial-stdio")) {
@@ -321,7 +321,6 @@ static int life(int ready)
 		logmsg(LOG_ERR, "%s", err);
 		return 1;
 	}
-	bucket_set(&bucket_daemon, conf.bwlimit);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	if (peers_load(err, sizeof(err))) {
 		logmsg(LOG_ERR, "%s", err);
@@ -329,10 +328,19 @@ static int life(int ready)
 	}
 	if (manage_load())
 		return 1;
+	/* what was set by hand counts more than how the daemon is started */
+	pace_init(&pace_daemon, &bucket_daemon, *manage_daemon_limit() ?
+		  manage_daemon_limit() : conf.bwlimit ? conf.bwlimit : "");
+	rc = pace_start();
+	if (rc) {
+		logmsg(LOG_ERR, "cannot start a thread: %s", strerror(-rc));
+		return 1;
+	}
 	manage_up();
 	rc = server_start();
 	if (rc) {
 		logmsg(LOG_ERR, "cannot serve: %s", strerror(-rc));
+		pace_stop();
 		manage_stop();
 		return 1;
 	}
@@ -341,6 +349,7 @@ static int life(int ready)
 		logmsg(LOG_ERR, "cannot watch the filesets: %s", strerror(-rc));
 		fset_stop_all();
 		server_stop();
+		pace_stop();
 		manage_stop();
 		return 1;
 	}
@@ -356,6 +365,7 @@ static int life(int ready)
 	notify("STOPPING=1");
 	fset_stop_all();
 	server_stop();
+	pace_stop();
 	manage_stop();
 	peers_close();
 	curl_global_cleanup();

@@ -22,6 +22,7 @@ pthread_mutex_t managed_op_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct managed *managed;
 static bool running;		/* clients may be started; op lock */
+static char daemon_limit[TIMETABLE_TEXT];	/* that was set; op lock */
 static int wake_fd = -1;
 static pthread_t watcher;
 
@@ -91,7 +92,7 @@ int managed_save(char *err, size_t errlen)
 		snprintf(err, errlen, "out of memory");
 		return -ENOMEM;
 	}
-	rc = state_save(conf.lib_dir, confs, n, err, errlen);
+	rc = state_save(conf.lib_dir, confs, n, daemon_limit, err, errlen);
 	free(confs);
 	return rc;
 }
@@ -379,7 +380,8 @@ int manage_load(void)
 	int rc;
 
 	pthread_mutex_lock(&managed_op_lock);
-	rc = state_load(conf.lib_dir, load_one, err, sizeof(err));
+	rc = state_load(conf.lib_dir, load_one, daemon_limit, err,
+			sizeof(err));
 	pthread_mutex_unlock(&managed_op_lock);
 	if (rc)
 		logmsg(LOG_ERR, "%s", err);
@@ -442,6 +444,53 @@ void manage_stop(void)
 	}
 	running = false;
 	pthread_mutex_unlock(&managed_op_lock);
+}
+
+const char *manage_daemon_limit(void)
+{
+	return daemon_limit;
+}
+
+/* Saved before it is in force: what a restart would forget is refused. */
+static int limit_save(char *at, const char *text, struct problem *p)
+{
+	char old[TIMETABLE_TEXT], err[512];
+
+	pthread_mutex_lock(&list_lock);
+	strcpy(old, at);
+	strcpy(at, text);
+	pthread_mutex_unlock(&list_lock);
+	if (!managed_save(err, sizeof(err)))
+		return 0;
+	pthread_mutex_lock(&list_lock);
+	strcpy(at, old);
+	pthread_mutex_unlock(&list_lock);
+	return problem(p, 500, "state",
+		       "%s, so it would be forgotten at the next start", err);
+}
+
+int manage_limit(const char *key, const char *text, struct problem *p)
+{
+	struct timetable t;
+	struct managed *m;
+	int rc = 0;
+
+	if (timetable_parse(text, &t))
+		return problem(p, 400, "bad-rate", TIMETABLE_HELP, text);
+	pthread_mutex_lock(&managed_op_lock);
+	m = key ? managed_find(key) : NULL;
+	if (key && !m)
+		rc = problem(p, 404, "unknown",
+			     "no fileset \"%.64s\" is exported or attached here",
+			     key);
+	else
+		rc = limit_save(m ? m->conf.bwlimit : daemon_limit, text, p);
+	if (!rc && !m)
+		pace_set(&pace_daemon, text);
+	else if (!rc && m->fset)
+		pace_set(&m->fset->pace, text);
+	pthread_mutex_unlock(&managed_op_lock);
+	return rc;
 }
 
 int manage_each(int (*fn)(void *arg, const struct fset_conf *c, struct fset *f,

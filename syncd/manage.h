@@ -35,6 +35,14 @@ int manage_attach(const struct fset_conf *c, struct manage_opts *opts,
 int manage_forget(const char *key, enum fset_role role, bool force,
 		  struct fset_conf *gone, struct problem *p);
 
+/*
+ * The limit of one fileset, or with key NULL of the daemon, from now on and
+ * after restarts; text is of timetable.h.
+ */
+int manage_limit(const char *key, const char *text, struct problem *p);
+/* What was set for the daemon; "": nothing. */
+const char *manage_daemon_limit(void);
+
 /* What status shows; f is NULL while it is not up, then error says why. */
 int manage_each(int (*fn)(void *arg, const struct fset_conf *c, struct fset *f,
 			  const char *error), void *arg);

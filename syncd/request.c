@@ -102,6 +102,21 @@ static int hex_digit(char c)
 	return -1;
 }
 
+/* 16 digits, not all 0. */
+static bool param_client(const char *text, u64 *client)
+{
+	int digit, n;
+
+	*client = 0;
+	for (n = 0; text[n]; n++) {
+		digit = hex_digit(text[n]);
+		if (digit < 0 || n == 16)
+			return false;
+		*client = *client << 4 | (unsigned int)digit;
+	}
+	return n == 16 && *client;
+}
+
 static bool param_name(const char *text, char name[IM_NAME_LEN + 1])
 {
 	size_t len = text ? strlen(text) : 0, i;
@@ -489,16 +504,20 @@ static void request_rate(struct request *r)
 {
 	const char *text = MHD_lookup_connection_value(
 		r->mhd, MHD_HEADER_KIND, "X-InterMezzo-Rate");
-	u64 rate;
+	char number[24];
+	u64 rate, client = 0;
+	size_t n;
 
 	if (!text || !r->f || r->status)
 		return;
-	if (!param_u64(text, &rate)) {
-		request_fail(r, 400, "X-InterMezzo-Rate must be bytes per second");
+	n = strcspn(text, " ");
+	snprintf(number, sizeof(number), "%.*s", (int)n, text);
+	if (n >= sizeof(number) || !param_u64(number, &rate) ||
+	    (text[n] && !param_client(text + n + 1, &client))) {
+		request_fail(r, 400, "X-InterMezzo-Rate must be bytes per second, and 16 hex digits that tell who you are");
 		return;
 	}
-	if (rate)
-		r->rate = rate_get(r->conn, r->f, rate);
+	r->rate = rate_get(r->conn, r->f, rate, client);
 }
 
 struct request *request_new(struct conn *c, struct MHD_Connection *mhd,

@@ -56,17 +56,36 @@ static const char *role_name(enum fset_role role)
 	return role == FSET_ATTACH ? "attach" : "export";
 }
 
+/* As text; an older daemon wrote bytes per second, 0 for none. */
+static int bwlimit_get(const json_t *entry, char bwlimit[TIMETABLE_TEXT])
+{
+	const json_t *v = json_object_get(entry, "bwlimit");
+	struct timetable t;
+	int n = 0;
+
+	bwlimit[0] = '\0';
+	if (!v)
+		return 0;
+	if (json_is_string(v))
+		n = snprintf(bwlimit, TIMETABLE_TEXT, "%s",
+			     json_string_value(v));
+	else if (!json_is_integer(v))
+		return -EINVAL;
+	else if (json_integer_value(v))
+		n = snprintf(bwlimit, TIMETABLE_TEXT, "%lld",
+			     (long long)json_integer_value(v));
+	return n < TIMETABLE_TEXT ? timetable_parse(bwlimit, &t) : -EINVAL;
+}
+
 /* One fileset; why is set if it makes no sense. */
 static int conf_get(json_t *entry, struct fset_conf *c, const char **why)
 {
 	const char *name, *role, *dir, *url = NULL;
-	json_int_t bwlimit = 0;
 
 	*why = NULL;
 	memset(c, 0, sizeof(*c));
-	if (json_unpack(entry, "{s:s, s:s, s:s, s?s, s?I}", "name", &name,
-			"role", &role, "dir", &dir, "url", &url, "bwlimit",
-			&bwlimit))
+	if (json_unpack(entry, "{s:s, s:s, s:s, s?s}", "name", &name, "role",
+			&role, "dir", &dir, "url", &url))
 		*why = "name, role or dir is missing or of a wrong type";
 	else if (im_fsname_check(name))
 		*why = "the name is not a fileset name";
@@ -76,13 +95,12 @@ static int conf_get(json_t *entry, struct fset_conf *c, const char **why)
 		*why = "the directory is not an absolute path";
 	else if (!strcmp(role, "attach") && !url)
 		*why = "it is attached, but there is no url";
-	else if (bwlimit < 0)
-		*why = "bwlimit is negative";
+	else if (bwlimit_get(entry, c->bwlimit))
+		*why = "bwlimit is no limit of bandwidth";
 	if (*why)
 		return -EINVAL;
 	strcpy(c->name, name);
 	c->role = strcmp(role, "attach") ? FSET_EXPORT : FSET_ATTACH;
-	c->bwlimit = bwlimit;
 	c->dir = strdup(dir);
 	c->url = url ? strdup(url) : NULL;
 	if (!c->dir || (url && !c->url)) {
@@ -92,8 +110,8 @@ static int conf_get(json_t *entry, struct fset_conf *c, const char **why)
 	return 0;
 }
 
-int state_load(const char *dir, int (*add)(struct fset_conf *c), char *err,
-	       size_t errlen)
+int state_load(const char *dir, int (*add)(struct fset_conf *c),
+	       char bwlimit[TIMETABLE_TEXT], char *err, size_t errlen)
 {
 	struct fset_conf c;
 	json_error_t where;
@@ -103,6 +121,7 @@ int state_load(const char *dir, int (*add)(struct fset_conf *c), char *err,
 	size_t i;
 	int rc = 0;
 
+	bwlimit[0] = '\0';
 	snprintf(path, sizeof(path), "%s/%s", dir, STATE_FILE);
 	if (access(path, F_OK) && errno == ENOENT)
 		return 0;
@@ -119,6 +138,11 @@ int state_load(const char *dir, int (*add)(struct fset_conf *c), char *err,
 		snprintf(err, errlen,
 			 "%s is not a state of version %d; it may be from a newer intersyncd",
 			 path, STATE_VERSION);
+		rc = -EINVAL;
+	}
+	if (!rc && bwlimit_get(root, bwlimit)) {
+		snprintf(err, errlen, "%s: bwlimit is no limit of bandwidth",
+			 path);
 		rc = -EINVAL;
 	}
 	json_array_foreach(list, i, entry) {
@@ -144,13 +168,13 @@ int state_load(const char *dir, int (*add)(struct fset_conf *c), char *err,
 
 static json_t *conf_put(const struct fset_conf *c)
 {
-	return json_pack("{s:s, s:s, s:s, s:s*, s:I}", "name", c->name, "role",
+	return json_pack("{s:s, s:s, s:s, s:s*, s:s}", "name", c->name, "role",
 			 role_name(c->role), "dir", c->dir, "url", c->url,
-			 "bwlimit", (json_int_t)c->bwlimit);
+			 "bwlimit", c->bwlimit);
 }
 
 int state_save(const char *dir, const struct fset_conf *const *list, size_t n,
-	       char *err, size_t errlen)
+	       const char *bwlimit, char *err, size_t errlen)
 {
 	json_t *filesets = json_array();
 	json_t *root = NULL;
@@ -161,7 +185,8 @@ int state_save(const char *dir, const struct fset_conf *const *list, size_t n,
 	for (i = 0; i < n; i++)
 		if (json_array_append_new(filesets, conf_put(list[i])))
 			goto out;
-	root = json_pack("{s:i, s:O}", "version", STATE_VERSION, "filesets",
+	root = json_pack("{s:i, s:s*, s:O}", "version", STATE_VERSION,
+			 "bwlimit", *bwlimit ? bwlimit : NULL, "filesets",
 			 filesets);
 	text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
 	if (!text)

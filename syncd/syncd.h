@@ -7,7 +7,7 @@
  * the unix socket by root only.
  *
  * struct fset is shared by all: immutable after fset_add(), but for `stat`
- * (stat.lock) and refs. It lives until fset_put() drops the last reference;
+ * (stat.lock), bucket, pace and refs. It lives until fset_put() drops the last reference;
  * requests hold one each.
  */
 #ifndef _SYNCD_H
@@ -21,6 +21,7 @@
 #include "common/paths.h"
 #include "common/record.h"
 #include "common/wire.h"
+#include "pace.h"
 #include <linux/intermezzo.h>
 
 /* Settings of the whole daemon, from the command line; fixed after start. */
@@ -32,7 +33,7 @@ struct syncd_conf {
 	char **listen_insecure;		/* ADDR:PORT, any address, plain TCP */
 	char **listen_tls;		/* ADDR:PORT, any address; NULL: the usual */
 	bool no_tls;
-	u64 bwlimit;			/* bytes/s in total, 0: none */
+	const char *bwlimit;		/* in total, see timetable.h */
 	int verbose;
 };
 extern struct syncd_conf conf;
@@ -40,7 +41,8 @@ extern struct syncd_conf conf;
 /*
  * bucket.c: token bucket. Every byte sent or received (payload of the
  * connection: headers and bodies) goes through the fileset's and then the
- * daemon's bucket. The depth is 200 ms of the rate, at least 16 KiB.
+ * daemon's bucket. The depth is 200 ms of the rate, of a slow one up to 16 KiB
+ * or 500 ms.
  */
 struct bucket {
 	pthread_mutex_t lock;
@@ -48,6 +50,7 @@ struct bucket {
 	double tokens;			/* may go below zero */
 	struct timespec last;		/* CLOCK_MONOTONIC */
 	u64 total;			/* bytes that went through */
+	atomic_bool limited;		/* now, or at some time before */
 };
 void bucket_init(struct bucket *b, u64 rate);
 void bucket_set(struct bucket *b, u64 rate);
@@ -97,6 +100,7 @@ struct fset {
 	dev_t dev;
 	struct im_ioc_info info;	/* at mount */
 	struct bucket bucket;
+	struct pace pace;		/* the bucket's rate */
 	struct fset_stat stat;
 	atomic_bool stop;		/* detach, unexport, shutdown */
 	struct client *client;		/* attach, client.c */

@@ -113,6 +113,62 @@ static void test_rate(u64 rate, double seconds)
 		ok(t[i].taken > 0, "taker %d is not starved", i);
 }
 
+/*
+ * 11 s with naps, pieces of all sizes and a rate that changes in the middle: no
+ * second has twice the rate, and 10 s have what they should.
+ */
+static void test_windows(void)
+{
+	enum { MS = 11000, TICKS = MS / 10 };
+	static const size_t pieces[] = { 1500, 16384, 400, 40000 };
+	static double seen[TICKS + 1];
+	struct bucket b, *list[1] = { &b };
+	double begin, last = 0, sum, worst = 0;
+	int i, k = 0, at = 0;
+	u64 all = 0;
+
+	bucket_init(&b, 200000);
+	begin = now();
+	while (at < TICKS) {
+		bucket_wait(list, 1, pieces[k++ % 4], NULL);
+		all += pieces[(k - 1) % 4];
+		last = now() - begin;
+		if (k % 40 == 7)	/* nothing to send for a while */
+			nanosleep(&(struct timespec){ 0, 150000000 }, NULL);
+		while (at <= (int)(last * 100) && at <= TICKS)
+			seen[at++] = (double)all;
+	}
+	for (i = 100; i <= TICKS; i++) {
+		sum = seen[i] - seen[i - 100];
+		if (sum > worst)
+			worst = sum;
+	}
+	ok(worst <= 400000, "at most twice the rate in any second: %.0f",
+	   worst);
+	sum = seen[1000];
+	ok(sum <= 2000000 * 1.03 && sum >= 2000000 * 0.97,
+	   "within 3 %% over 10 s: %.0f", sum);
+}
+
+/* A slow one that has been idle does not make up for it at once. */
+static void test_idle(void)
+{
+	struct bucket b;
+	struct timespec nap = { 1, 500000000 };
+	u64 wait;
+
+	bucket_init(&b, 2000);
+	nanosleep(&nap, NULL);
+	wait = bucket_take(&b, 4000);
+	ok(wait >= 1400000000, "twice the rate takes 1.5 s after a rest: %.2f",
+	   (double)wait / 1e9);
+	bucket_set(&b, 4000000);
+	ok(bucket_take(&b, 1) <= wait + 1000000,
+	   "a new rate does not make a debt worse");
+	bucket_set(&b, 1000);
+	ok(bucket_take(&b, 1) <= wait + 3000000, "a lower one neither");
+}
+
 static void *set_later(void *arg)
 {
 	struct timespec t = { 0, 200000000 };
@@ -158,6 +214,8 @@ int main(void)
 	test_parse();
 	test_rate(100000, 2);
 	test_rate(20000000, 1);
+	test_windows();
+	test_idle();
 	test_stop();
 	test_limits();
 	return tap_done();

@@ -2,7 +2,7 @@
 /*
  * state.json: what is saved is loaded, a failed save leaves the old, nonsense
  * is refused and left alone, one daemon at a time. And listening addresses.
- * links: syncd/state.c syncd/durable.c syncd/address.c
+ * links: syncd/state.c syncd/durable.c syncd/address.c syncd/timetable.c syncd/bucket.c
  */
 #include "syncd/state.h"
 
@@ -18,6 +18,7 @@ static struct fset_conf loaded[MANY];
 static size_t loaded_count;
 static char dir[] = "/tmp/im-state-XXXXXX";
 static char err[512];
+static char daemon_limit[TIMETABLE_TEXT];
 
 /* fileset.c's, without the rest of it */
 void fset_conf_free(struct fset_conf *c)
@@ -41,7 +42,7 @@ static int load(void)
 	while (loaded_count)
 		fset_conf_free(&loaded[--loaded_count]);
 	err[0] = '\0';
-	return state_load(dir, take, err, sizeof(err));
+	return state_load(dir, take, daemon_limit, err, sizeof(err));
 }
 
 static void put(const char *text)
@@ -61,32 +62,40 @@ static void test_round(void)
 			       .dir = (char *)"/srv/\xc3\xbc \"x\"" };
 	struct fset_conf b = { .name = "b", .role = FSET_ATTACH,
 			       .dir = (char *)"/b", .url = (char *)"host:b",
-			       .bwlimit = 123456789012ULL };
+			       .bwlimit = "08:00-18:00 2M, 50M" };
 	const struct fset_conf *list[] = { &a, &b };
 	char path[64];
 	struct stat st;
 
 	is(load(), 0, "no file");
 	is(loaded_count, 0, "no filesets");
-	is(state_save(dir, list, 2, err, sizeof(err)), 0, "save");
+	is(state_save(dir, list, 2, "1M", err, sizeof(err)), 0, "save");
 	is(load(), 0, "load");
 	is(loaded_count, 2, "both are there");
 	ok(!strcmp(loaded[0].name, "a") && loaded[0].role == FSET_EXPORT &&
 	   !strcmp(loaded[0].dir, a.dir) && !loaded[0].url &&
-	   !loaded[0].bwlimit, "the first");
+	   !*loaded[0].bwlimit, "the first");
 	ok(!strcmp(loaded[1].name, "b") && loaded[1].role == FSET_ATTACH &&
 	   !strcmp(loaded[1].dir, "/b") && !strcmp(loaded[1].url, "host:b") &&
-	   loaded[1].bwlimit == b.bwlimit, "the second");
+	   !strcmp(loaded[1].bwlimit, b.bwlimit), "the second");
+	ok(!strcmp(daemon_limit, "1M"), "the daemon's limit");
+	put("{\"version\": 1, \"filesets\": [{\"name\": \"a\", \"role\": \"export\", \"dir\": \"/a\", \"bwlimit\": 500000}]}");
+	ok(!load() && !strcmp(loaded[0].bwlimit, "500000") && !*daemon_limit,
+	   "a number, as older daemons wrote it");
+	put("{\"version\": 1, \"bwlimit\": [], \"filesets\": []}");
+	ok(load() == -EINVAL && strstr(err, "bwlimit"),
+	   "a limit that is none is refused");
+	is(state_save(dir, list, 2, "", err, sizeof(err)), 0, "save again");
 	snprintf(path, sizeof(path), "%s/state.json", dir);
 	ok(!stat(path, &st) && !(st.st_mode & 077), "others may not read it");
-	is(state_save(dir, list, 1, err, sizeof(err)), 0, "save fewer");
+	is(state_save(dir, list, 1, "", err, sizeof(err)), 0, "save fewer");
 	is(load(), 0, "load");
 	is(loaded_count, 1, "one is there");
 
 	/* the new file cannot be made where a directory is */
 	snprintf(path, sizeof(path), "%s/state.json.new", dir);
 	mkdir(path, 0700);
-	ok(state_save(dir, list, 2, err, sizeof(err)) < 0, "save that fails");
+	ok(state_save(dir, list, 2, "", err, sizeof(err)) < 0, "save that fails");
 	ok(strstr(err, dir), "says where: %s", err);
 	rmdir(path);
 	is(load(), 0, "load");
