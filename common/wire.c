@@ -466,3 +466,47 @@ void im_get_put(struct im_buf *b, const struct im_wire_get *get,
 	im_buf_put(b, name, name_len);
 	im_buf_pad(b, sizeof(*get) + name_len);
 }
+
+ssize_t im_ask_get(const u8 *p, size_t len, struct im_wire_ask *ask,
+		   const char **name)
+{
+	size_t name_len, whole;
+	bool list;
+	u64 end;
+
+	if (len < sizeof(*ask))
+		return -EPROTO;
+	memcpy(ask, p, sizeof(*ask));
+	list = ask->flags & IM_ASK_LIST;
+	name_len = le16_to_cpu(ask->name_len);
+	if (!im_all_zero(ask->zero, sizeof(ask->zero)) || ask->zero2 ||
+	    ask->dir.zero || im_fid_none(&ask->dir) ||
+	    ask->flags & ~IM_ASK_ALL || ask->bits > IM_ASK_BITS ||
+	    ask->split > IM_ASK_SPLIT || (list && ask->split) ||
+	    (name_len && (!list || ask->bits)))
+		return -EPROTO;
+	end = 1ULL << ask->bits;
+	if (le32_to_cpu(ask->prefix) >= end)
+		return -EPROTO;
+
+	whole = sizeof(*ask) + name_len;
+	whole += im_pad(whole);
+	if (whole > len)
+		return -EPROTO;
+	*name = (const char *)p + sizeof(*ask);
+	if ((name_len && !im_name_ok(*name, name_len)) ||
+	    !im_all_zero(p + sizeof(*ask) + name_len,
+			 whole - sizeof(*ask) - name_len))
+		return -EPROTO;
+	return whole;
+}
+
+void im_ask_put(struct im_buf *b, const struct im_wire_ask *ask,
+		const char *name)
+{
+	size_t name_len = le16_to_cpu(ask->name_len);
+
+	im_buf_put(b, ask, sizeof(*ask));
+	im_buf_put(b, name, name_len);
+	im_buf_pad(b, sizeof(*ask) + name_len);
+}

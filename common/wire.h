@@ -89,4 +89,10 @@ ssize_t im_get_get(const u8 *p, size_t len, struct im_wire_get *get,
 void im_get_put(struct im_buf *b, const struct im_wire_get *get,
 		const char *name);
 
+/* The same for items of a digest request. */
+ssize_t im_ask_get(const u8 *p, size_t len, struct im_wire_ask *ask,
+		   const char **name);
+void im_ask_put(struct im_buf *b, const struct im_wire_ask *ask,
+		const char *name);
+
 #endif /* _IM_WIRE_H */

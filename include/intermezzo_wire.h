@@ -48,6 +48,11 @@
  *        body: a librsync signature (BLAKE2) of what the client has, at most
  *        IM_WIRE_SIG_MAX; 200: FILE, DELTA frames (a librsync delta),
  *        FILEEND, END; or GONE, END.
+ *   POST /im/1/NAME/digest?inc=I[&rate=BYTES_PER_SECOND][&seen=M&epoch=E]
+ *        body: im_wire_ask items, at most IM_WIRE_ASKS; 200: BEGIN, then per
+ *        item, in order, what it asks for; or GONE. Then END, as of a snapshot;
+ *        durable and to be relied on if an item said IM_ASK_SETTLE. Files are
+ *        read no faster than rate. 503: IM_WIRE_DIGESTS others are under way.
  *   GET  /im/1/NAME/sums?inc=I&fid=FID&block=BYTES[&recno=N][&dir=FID&name=HEX]
  *        200: FILE, SUMS frames: XXH3-128 of each block of the file (the last
  *        may be short), FILEEND, END; or GONE, END.
@@ -65,8 +70,8 @@
  * faster, in requests that are under way, too; 0: as fast as it can. Without
  * CLIENT, who comes from one address is one client.
  *
- * ALIVE can stand between the frames of sums, sig and delta too: a long file
- * may give nothing to send for some time.
+ * ALIVE can stand between the frames of sums, sig, delta and digest too: a long
+ * file may give nothing to send for some time.
  *
  * A failure in the middle of an answer is an ERROR frame, or the connection
  * ends before END: what came before is valid.
@@ -84,6 +89,8 @@
 #define IM_WIRE_FRAME_MAX	(1U << 20)	/* payload, packed and raw */
 #define IM_WIRE_GETS		8192	/* items in one request */
 #define IM_WIRE_BODY_MAX	(8U << 20)	/* request body other than delta */
+#define IM_WIRE_ASKS	256		/* items in one digest request */
+#define IM_WIRE_DIGESTS	4		/* such requests to one fileset at a time */
 #define IM_WIRE_SIG_MAX		(256U << 20)
 
 /* 200 body of info. */
@@ -138,6 +145,8 @@ enum im_frame_type {
 	IM_FR_END,		/* empty; of a snapshot: le64 newest recno */
 	IM_FR_ERROR,		/* le32 errno, then text */
 	IM_FR_EPOCH,		/* struct im_wire_epoch */
+	IM_FR_DIGEST,		/* array of struct im_wire_sum */
+	IM_FR_CONTENT,		/* one or more im_wire_content, in the last DIR */
 	__IM_FR_LAST,
 	IM_FR_MAX = __IM_FR_LAST - 1,
 };
@@ -196,6 +205,53 @@ struct im_wire_get {
 	__le16 zero[3];
 };
 
+/*
+ * About the entries of a directory: those whose names' hashes (XXH3-64) begin
+ * with the `bits` bits of prefix, or the one that has the name.
+ *
+ * Without IM_ASK_LIST the answer is a DIGEST: 2^split sums over the entries by
+ * the next `split` bits. With it: DIR, ENTRYs, with IM_ASK_DATA CONTENTs of
+ * the regular files among them, DIREND.
+ * Then name_len bytes of name, zero bytes up to a multiple of 8.
+ */
+struct im_wire_ask {
+	struct im_fid dir;
+	__le32 prefix;
+	__u8 bits;		/* 0 .. IM_ASK_BITS, with a name 0 */
+	__u8 split;		/* 0 .. IM_ASK_SPLIT; with IM_ASK_LIST 0 */
+	__u8 flags;		/* IM_ASK_* */
+	__u8 zero[5];
+	__le16 name_len;	/* only with IM_ASK_LIST; 0: none */
+	__le16 zero2;
+};
+#define IM_ASK_DATA	1	/* read the files, too */
+#define IM_ASK_LIST	2	/* the entries, not their sums */
+#define IM_ASK_SETTLE	4	/* log what open files have that no record says;
+				 * END waits until that is durable */
+#define IM_ASK_ALL	7
+#define IM_ASK_BITS	24
+#define IM_ASK_SPLIT	8
+
+/*
+ * Sums mod 2^128 (low half first) of the digests of entries. meta: XXH3-128
+ * over FID, name, type and mode, owner, link count (not of directories),
+ * mtime, size (regular files), device number, target, and the sum of the
+ * XXH3-128 of the xattrs, without those that security modules of a machine
+ * give to every file; see syncd/digest.c. data: over the FID and the
+ * XXH3-128 of the content of each regular file; 0 without IM_ASK_DATA.
+ */
+struct im_wire_sum {
+	__le64 count;
+	__le64 meta[2];
+	__le64 data[2];
+};
+
+struct im_wire_content {
+	struct im_fid fid;
+	__le64 size;		/* bytes that were read */
+	__le64 xxh3[2];		/* XXH3-128 of them, low half first */
+};
+
 struct im_wire_file {
 	__le32 index;		/* item of the request */
 	__le32 mode;
@@ -222,6 +278,9 @@ IM_STATIC_ASSERT(sizeof(struct im_wire_epoch) == 24);
 IM_STATIC_ASSERT(sizeof(struct im_wire_dirend) == 32);
 IM_STATIC_ASSERT(sizeof(struct im_wire_obj) == 80);
 IM_STATIC_ASSERT(sizeof(struct im_wire_get) == 64);
+IM_STATIC_ASSERT(sizeof(struct im_wire_ask) == 32);
+IM_STATIC_ASSERT(sizeof(struct im_wire_sum) == 40);
+IM_STATIC_ASSERT(sizeof(struct im_wire_content) == 40);
 IM_STATIC_ASSERT(sizeof(struct im_wire_file) == 64);
 IM_STATIC_ASSERT(sizeof(struct im_wire_fileend) == 16);
 

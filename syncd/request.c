@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include "digest.h"
 #include "peers.h"
 
 #define REQUEST_BYTES	(768ULL << 20)	/* all bodies under way */
@@ -274,6 +275,32 @@ static void run_data(struct request *r)
 		run_answer(r, data_answer(&r->body));
 }
 
+static void run_digest(struct request *r)
+{
+	const char *text = param(r, "rate");
+	struct answer *a;
+	u64 rate = 0;
+	int err;
+
+	if (!run_lineage_ok(r))
+		return;
+	if (text && !param_u64(text, &rate)) {
+		request_fail(r, 400, "rate must be bytes per second");
+		return;
+	}
+	if (!digests_items_ok(&r->body)) {
+		request_fail(r, 400, "the body must be 1 to %d valid items",
+			     IM_WIRE_ASKS);
+		return;
+	}
+	a = digests_answer(r->f, &r->body, rate, &err);
+	if (!a && err)
+		request_fail(r, 503, "%d others compare with '%s' just now, try again later",
+			     IM_WIRE_DIGESTS, r->f->name);
+	else
+		run_answer(r, a);
+}
+
 static void run_sums(struct request *r)
 {
 	run_answer(r, sums_answer(&r->fid, &r->hint, r->block));
@@ -326,6 +353,7 @@ static const struct verb verbs[] = {
 	{ "snapshot", "GET", 0, false, false, false, run_snapshot },
 	{ "stat", "POST", IM_WIRE_BODY_MAX, false, false, false, run_stat },
 	{ "data", "POST", IM_WIRE_BODY_MAX, false, false, false, run_data },
+	{ "digest", "POST", IM_WIRE_BODY_MAX, false, false, false, run_digest },
 	{ "delta", "POST", IM_WIRE_SIG_MAX, true, false, false, run_delta },
 	{ "sums", "GET", 0, true, true, false, run_sums },
 	{ "sig", "GET", 0, true, true, false, run_sig },

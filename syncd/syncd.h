@@ -72,7 +72,8 @@ struct fset_stat {
 	char error[512];		/* last error, empty when all is well */
 	u64 server_durable;		/* attach: newest recno known at the server */
 	u64 applied;			/* attach: last origin record applied */
-	u64 low;			/* attach: the data of all before is here */
+	u64 low;			/* attach: all before is here, with its
+					 * data, however it was folded */
 	u64 ahead;			/* attach: newest record of which anything
 					 * may be here; all ones: nobody knows */
 	u64 inc;			/* attach: the server's incarnation */
@@ -103,6 +104,8 @@ struct fset {
 	struct pace pace;		/* the bucket's rate */
 	struct fset_stat stat;
 	atomic_bool stop;		/* detach, unexport, shutdown */
+	atomic_int digests;		/* such requests under way */
+	struct verify *verify;		/* attach, verify.c */
 	struct client *client;		/* attach, client.c */
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the server says of a tree: snapshot, stat, data, sums, deltas.
- * links: syncd/server.c syncd/request.c syncd/conn.c syncd/kml.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/fid.c syncd/proof.c syncd/bucket.c syncd/redeem.c syncd/peers.c syncd/peerfile.c syncd/identity.c syncd/durable.c tests/unit/fake/server.c
+ * links: syncd/server.c syncd/request.c syncd/digest.c syncd/digests.c syncd/conn.c syncd/kml.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/fid.c syncd/proof.c syncd/bucket.c syncd/redeem.c syncd/peers.c syncd/peerfile.c syncd/identity.c syncd/durable.c tests/unit/fake/server.c
  */
 #include "tap.h"
 #include "fake/server.h"
@@ -535,6 +535,100 @@ static void test_delta(void)
 	is(i, 200, "signatures with wrong bytes do no harm");
 }
 
+static void ask_item(struct im_fid dir, const char *name, int bits, int split,
+		     int flags)
+{
+	struct im_wire_ask a = {
+		.dir = dir, .bits = bits, .split = split, .flags = flags,
+		.name_len = cpu_to_le16(strlen(name)),
+	};
+
+	im_ask_put(&body, &a, name);
+}
+
+static void test_digest(void)
+{
+	struct im_fid dir, other = { .ino = cpu_to_le64(99999999),
+				     .gen = cpu_to_le32(1) };
+	struct im_wire_content c;
+	struct im_wire_sum sum;
+	struct im_obj obj;
+	struct frames *f;
+	int i;
+
+	mkdir(at("digests"), 0755);
+	put("digests/one", "1", 1, 0);
+	put("digests/two", "22", 2, 0);
+	fid_at("digests", &dir);
+	ask_item(dir, "", 0, 0, IM_ASK_DATA);
+	ask_item(other, "", 0, 0, 0);
+	ask_item(dir, "", 0, 8, 0);
+	f = post("/im/1/t/digest?inc=9");
+	ok(last_is(f, IM_FR_END) && f->n == 5 && f->v[0].type == IM_FR_BEGIN &&
+	   f->v[1].type == IM_FR_DIGEST && f->v[2].type == IM_FR_GONE &&
+	   f->v[3].type == IM_FR_DIGEST, "sums, or gone, in order");
+	memcpy(&sum, f->v[1].p, sizeof(sum));
+	ok(f->v[1].len == sizeof(sum) && le64_to_cpu(sum.count) == 2 &&
+	   sum.data[0], "of both files");
+	is(f->v[3].len, 256 * sizeof(sum), "in parts");
+
+	ask_item(dir, "two", 0, 0, IM_ASK_LIST | IM_ASK_DATA | IM_ASK_SETTLE);
+	ask_item(dir, "three", 0, 0, IM_ASK_LIST);
+	f = post("/im/1/t/digest?inc=9&rate=1000000");
+	ok(last_is(f, IM_FR_END) && f->n == 8 && f->v[1].type == IM_FR_DIR &&
+	   f->v[2].type == IM_FR_ENTRY && f->v[3].type == IM_FR_CONTENT &&
+	   f->v[4].type == IM_FR_DIREND && f->v[5].type == IM_FR_DIR &&
+	   f->v[6].type == IM_FR_DIREND, "one name, and one that is not there");
+	memcpy(&c, f->v[3].p, sizeof(c));
+	ok(im_obj_get(f->v[2].p, f->v[2].len, true, &obj) > 0 &&
+	   obj.name_len == 3 && le64_to_cpu(c.size) == 2 &&
+	   le64_to_cpu(c.xxh3[0]) == XXH3_128bits("22", 2).low64,
+	   "what it is, and a digest of its content");
+
+	fid_at("", &dir);
+	ask_item(dir, "", 0, 0, IM_ASK_LIST);
+	f = post("/im/1/t/digest?inc=9");
+	for (i = 0; f->n && i < (int)f->n - 1; i++) {
+		const u8 *p = f->v[i].p;
+		ssize_t n;
+
+		if (f->v[i].type != IM_FR_ENTRY)
+			continue;
+		for (; p < f->v[i].p + f->v[i].len; p += n) {
+			n = im_obj_get(p, f->v[i].p + f->v[i].len - p, true,
+				       &obj);
+			if (n <= 0 || (obj.name_len == 11 &&
+			    !memcmp(obj.name, ".intermezzo", 11)))
+				break;
+		}
+		if (p < f->v[i].p + f->v[i].len)
+			break;
+	}
+	ok(last_is(f, IM_FR_END) && i == (int)f->n - 1,
+	   "our own state is no part of a listing");
+
+	ask_item(dir, "..", 0, 0, IM_ASK_LIST);
+	is(post("/im/1/t/digest?inc=9")->err != 0, 1, "a name that is none");
+	ask_item(dir, "a/b", 0, 0, IM_ASK_LIST);
+	is(post("/im/1/t/digest?inc=9")->err != 0, 1, "a path for a name");
+	ask_item(dir, "", 25, 0, 0);
+	is(post("/im/1/t/digest?inc=9")->err != 0, 1, "too many bits");
+	ask_item(dir, "", 0, 0, 8);
+	is(post("/im/1/t/digest?inc=9")->err != 0, 1, "an unknown flag");
+	for (i = 0; i <= IM_WIRE_ASKS; i++)
+		ask_item(other, "", 0, 0, 0);
+	is(post("/im/1/t/digest?inc=9")->err != 0, 1, "too many items");
+	ask_item(dir, "", 0, 0, 0);
+	is(post("/im/1/t/digest?inc=9&rate=fast")->err != 0, 1, "no rate");
+	ask_item(dir, "", 0, 0, 0);
+	is(post("/im/1/t/digest?inc=8")->err != 0, 1, "another incarnation");
+	is(atomic_load(&set.digests), 0, "none is under way now");
+	atomic_store(&set.digests, IM_WIRE_DIGESTS);
+	ask_item(dir, "", 0, 0, 0);
+	is(post("/im/1/t/digest?inc=9")->err != 0, 1, "too many at a time");
+	atomic_store(&set.digests, 0);
+}
+
 int main(void)
 {
 	if (!fake_start())
@@ -546,6 +640,7 @@ int main(void)
 	test_proof();
 	test_sums();
 	test_delta();
+	test_digest();
 	ok(fake_stop(), "the server stops and leaves nothing behind");
 	return tap_done();
 }

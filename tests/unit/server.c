@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The server's manners: paths, bodies, garbage, limits, log, rates.
- * links: syncd/server.c syncd/request.c syncd/conn.c syncd/kml.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/fid.c syncd/proof.c syncd/bucket.c syncd/redeem.c syncd/peers.c syncd/peerfile.c syncd/identity.c syncd/durable.c tests/unit/fake/server.c
+ * links: syncd/server.c syncd/request.c syncd/digest.c syncd/digests.c syncd/conn.c syncd/kml.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/fid.c syncd/proof.c syncd/bucket.c syncd/redeem.c syncd/peers.c syncd/peerfile.c syncd/identity.c syncd/durable.c tests/unit/fake/server.c
  */
 #include "tap.h"
 #include "fake/server.h"
@@ -383,6 +383,52 @@ static void rate_is(u64 header, u64 fileset, u64 all, u64 want,
 	   "and what went out was counted, heads too");
 }
 
+#define SELF	"X-InterMezzo-Rate: %d 00c0ffee00c0ffee"
+
+static void *slow_load(void *arg)
+{
+	struct reply *r = arg;
+	char self[64];
+
+	snprintf(self, sizeof(self), SELF, 100000);
+	ask(r, "/im/1/t/data?inc=9",
+	    &(struct ask){ .body = body.p, .len = body.len, .header = self });
+	return NULL;
+}
+
+/* A client that wants more, or less, says so in another request. */
+static void test_new_rate(void)
+{
+	static const char *const bad[] = {
+		"X-InterMezzo-Rate: 1 xyz", "X-InterMezzo-Rate: 1 ",
+		"X-InterMezzo-Rate: 1 00c0ffee00c0ffe",
+		"X-InterMezzo-Rate: 1 00c0ffee00c0ffee0",
+		"X-InterMezzo-Rate: 1 0000000000000000",
+		"X-InterMezzo-Rate: 11111111111111111111111 00c0ffee00c0ffee",
+	};
+	struct reply slow, r;
+	pthread_t thread;
+	char self[64];
+	size_t i;
+
+	pthread_create(&thread, NULL, slow_load, &slow);
+	usleep(500000);
+	snprintf(self, sizeof(self), SELF, 0);
+	ask(&r, "/im/1/t/info", &(struct ask){ .header = self });
+	is(r.status, 200, "no limit any more");
+	im_buf_free(&r.body);
+	pthread_join(thread, NULL);
+	ok(slow.status == 200 && slow.body.len >= 1000000,
+	   "what was under way comes whole");
+	ok(slow.seconds < 4, "and in %.2f s instead of 10", slow.seconds);
+	im_buf_free(&slow.body);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ask(&r, "/im/1/t/info", &(struct ask){ .header = bad[i] });
+		is(r.status, 400, "'%s' is refused", bad[i]);
+		im_buf_free(&r.body);
+	}
+}
+
 static void test_rate(void)
 {
 	static u8 buf[1000000];
@@ -396,6 +442,7 @@ static void test_rate(void)
 		"a client's rate holds for both its connections");
 	rate_is(0, 1000000, 0, 1000000, "a fileset's rate holds");
 	rate_is(0, 0, 1000000, 1000000, "the daemon's rate holds");
+	test_new_rate();
 	im_buf_reset(&body);
 }
 

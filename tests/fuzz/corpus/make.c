@@ -121,6 +121,27 @@ static void gets(void)
 	im_buf_free(&b);
 }
 
+static void asks(void)
+{
+	struct im_wire_ask ask = { .dir = sample_fid(1234, 5), .flags = 1 };
+	struct im_buf b = { 0 };
+
+	im_ask_put(&b, &ask, "");
+	save("ask", b.p, b.len, "sum");
+	ask.prefix = cpu_to_le32(0xabc);
+	ask.bits = 12;
+	ask.split = 8;
+	im_ask_put(&b, &ask, "");
+	save("ask", b.p, b.len, "split");
+	memset(&ask, 0, sizeof(ask));
+	ask.dir = sample_fid(2, 0);
+	ask.flags = IM_ASK_LIST | IM_ASK_SETTLE;
+	ask.name_len = cpu_to_le16(4);
+	im_ask_put(&b, &ask, "name");
+	save("ask", b.p, b.len, "name");
+	im_buf_free(&b);
+}
+
 static void frames(void)
 {
 	static u8 buf[IM_REC_MAX], plain[20000];
@@ -208,6 +229,7 @@ int main(int argc, char **argv)
 	records();
 	objects();
 	gets();
+	asks();
 	frames();
 	invitations();
 	peers();
