@@ -20,7 +20,7 @@ _intermezzoctl() {
 			words=$(intermezzoctl peers 2>/dev/null |
 				sed -n 's/^\([A-Za-z0-9._-]*\): .*connected$/\1/p')
 			;;
-		unexport | detach | status | log | invite | peers | wait | set)
+		unexport | detach | status | log | invite | peers | wait | set | verify)
 			words=$(intermezzoctl status 2>/dev/null |
 				sed -n 's/^\([A-Za-z0-9._-]*\): .*/\1/p')
 			;;

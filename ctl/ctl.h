@@ -19,6 +19,7 @@ enum {
 	EXIT_FAILED,
 	EXIT_USAGE,
 	EXIT_NOT_YET,		/* wait: the time is over */
+	EXIT_DIFFERS,		/* verify: it is not as the server's */
 };
 
 struct verb {
@@ -38,6 +39,7 @@ int cmd_revoke(const struct verb *verb, int argc, const char **argv);
 int cmd_status(const struct verb *verb, int argc, const char **argv);
 int cmd_log(const struct verb *verb, int argc, const char **argv);
 int cmd_set(const struct verb *verb, int argc, const char **argv);
+int cmd_verify(const struct verb *verb, int argc, const char **argv);
 int cmd_wait(const struct verb *verb, int argc, const char **argv);
 int cmd_version(const struct verb *verb, int argc, const char **argv);
 

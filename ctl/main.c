@@ -27,6 +27,8 @@ static const struct verb verbs[] = {
 	  "change the limit of bandwidth at once and for later" },
 	{ "wait", cmd_wait, "NAME",
 	  "return when all that the server has by now is here" },
+	{ "verify", cmd_verify, "NAME [PATH]",
+	  "compare with the server, while both are in use, and mend" },
 	{ "log", cmd_log, "NAME",
 	  "show the log of changes, one record a line" },
 	{ "version", cmd_version, "",
@@ -117,7 +119,7 @@ static void usage(FILE *out)
 	for (i = 0; i < VERBS; i++)
 		fprintf(out, "  %-9s %-19s %s\n", verbs[i].name, verbs[i].args,
 			verbs[i].what);
-	fputs("\nOptions of a verb: intermezzoctl VERB --help. Exit status: 0 done, 1 failed, 2 wrong usage.\n",
+	fputs("\nOptions of a verb: intermezzoctl VERB --help. Exit status: 0 done, 1 failed, 2 wrong usage, 3 not in step in time (wait), 4 differs (verify).\n",
 	      out);
 }
 

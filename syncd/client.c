@@ -32,6 +32,7 @@
 
 #include "shape.h"
 #include "stream.h"
+#include "verify.h"
 
 #define CLIENT_BATCH	16384		/* records folded together */
 #define CLIENT_BACKOFF_MIN	200	/* ms */
@@ -296,9 +297,8 @@ static int client_gather(struct stream *s, struct client_batch *b)
 	return p ? 0 : -ENOMEM;
 }
 
-/* low: of the items that are left. */
 static void client_progress(struct client *c, const struct fold_item *it,
-			    u64 next, u64 low)
+			    u64 next)
 {
 	struct fset_stat *s = &c->f->stat;
 	struct timespec now;
@@ -313,8 +313,6 @@ static void client_progress(struct client *c, const struct fold_item *it,
 		s->records++;
 		s->lag = age < 0 ? 0 : age;
 	}
-	s->low = low;
-	pthread_cond_broadcast(&s->moved);
 	if (s->server_durable < next - 1)
 		s->server_durable = next - 1;
 	if (s->applied >= s->server_durable)
@@ -343,14 +341,79 @@ static int client_batch_apply(struct client *c, struct client_batch *b,
 		err = apply_item(c, b->v, i, b->n);
 		if (err)
 			break;
-		client_progress(c, &b->v[i], next,
-				i + 1 < b->n ? b->v[i + 1].low : next);
+		client_progress(c, &b->v[i], next);
 		fetch_load_free(b->v[i].load);
 		b->v[i].load = NULL;
 		if (b->v[i].recno == client_window(c))
 			err = client_window_end(c, b->v[i].recno);
 	}
-	return err ? err : tree_commit(&c->tree, false);
+	if (err)
+		return err;
+	/* Not before the end: what was folded into a later one came with that. */
+	pthread_mutex_lock(&c->f->stat.lock);
+	c->f->stat.low = next;
+	pthread_cond_broadcast(&c->f->stat.moved);
+	pthread_mutex_unlock(&c->f->stat.lock);
+	return tree_commit(&c->tree, false);
+}
+
+/*
+ * Work of others, client_lock: one at a time, taken by the client's thread and
+ * given back done.
+ */
+struct client_job {
+	int (*fn)(struct client *c, void *arg);
+	void *arg;
+	bool taken, done;
+	int err;
+};
+static pthread_cond_t client_job_cond = PTHREAD_COND_INITIALIZER;
+
+int client_run(struct fset *f, int (*fn)(struct client *c, void *arg),
+	       void *arg, const atomic_bool *stop)
+{
+	struct client_job job = { .fn = fn, .arg = arg, .err = -ECANCELED };
+	struct client *c = f->client;
+	struct timespec t;
+
+	pthread_mutex_lock(&client_lock);
+	while (!job.done) {
+		if (!c->job && !job.taken)
+			c->job = &job;
+		if (atomic_load(stop) && !job.taken)
+			break;
+		clock_gettime(CLOCK_REALTIME, &t);
+		t.tv_sec++;
+		pthread_cond_timedwait(&client_job_cond, &client_lock, &t);
+	}
+	if (c->job == &job)
+		c->job = NULL;
+	pthread_mutex_unlock(&client_lock);
+	return job.err;
+}
+
+/* -errno: the session cannot go on. */
+static int client_jobs(struct client *c)
+{
+	struct client_job *job;
+	int err;
+
+	pthread_mutex_lock(&client_lock);
+	job = c->job;
+	if (job)
+		job->taken = true;
+	pthread_mutex_unlock(&client_lock);
+	if (!job)
+		return 0;
+	err = job->fn(c, job->arg);
+	pthread_mutex_lock(&client_lock);
+	job->err = err;
+	job->done = true;
+	c->job = NULL;
+	pthread_cond_broadcast(&client_job_cond);
+	pthread_mutex_unlock(&client_lock);
+	/* something is half done that only a snapshot can end */
+	return err && client_window(c) == CLIENT_WINDOW_ALL ? err : 0;
 }
 
 static u64 client_ms(void)
@@ -462,6 +525,8 @@ static int client_follow(struct client *c, const struct client_place *place)
 		}
 		if (!err && !b.len)
 			err = client_idle(c);
+		if (!err)
+			err = client_jobs(c);
 		client_batch_free(&b);
 	}
 	/* Stopped between two batches: the next start has nothing to redo. */
@@ -718,6 +783,7 @@ void client_stop(struct fset *f)
 	if (!c)
 		return;
 	atomic_store(&f->stop, true);
+	verify_end(f);
 	pthread_join(c->thread, NULL);
 	client_publish(f, NULL);
 	http_free(c->http);

@@ -25,6 +25,7 @@ struct client {
 	bool good;		/* this session has got something done */
 	u64 seen;		/* newest record that was given to apply.c */
 	char why[512];		/* the last error, in words */
+	struct client_job *job;	/* of client_run() */
 };
 
 /*
@@ -37,6 +38,14 @@ static inline u64 client_window(const struct client *c)
 	return le64_to_cpu(c->tree.st.window);
 }
 int client_set_window(struct client *c, u64 recno);
+
+/*
+ * Runs fn in the client's thread between two batches, while it follows, and
+ * returns what fn did; -ECANCELED: *stop was set before it began. Who calls it
+ * sees to it that the client is there.
+ */
+int client_run(struct fset *f, int (*fn)(struct client *c, void *arg),
+	       void *arg, const atomic_bool *stop);
 
 /*
  * A full disk is not the end: says so in status, waits a little; then the
@@ -76,6 +85,17 @@ int graft_all(struct client *c, u64 *start, const char *args);
  * the window as it was before the caller began.
  */
 int graft_dir(struct client *c, const struct im_fid *fid, u64 was);
+
+/*
+ * Single names as the server has them now, and if data is set their files'
+ * data, whatever size and mtime say; moves the window.
+ */
+struct graft_pick {
+	struct im_fid dir;
+	char name[IM_NAME_LEN + 1];
+	bool data;
+};
+int graft_picked(struct client *c, const struct graft_pick *v, unsigned int n);
 
 /* apply.c */
 /*

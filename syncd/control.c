@@ -272,6 +272,8 @@ static const struct {
 	{ "POST", "/ctl/set",		ctl_set },
 	{ "POST", "/ctl/point",		ctl_point },
 	{ "POST", "/ctl/wait",		ctl_wait },
+	{ "POST", "/ctl/verify",	ctl_verify },
+	{ "POST", "/ctl/verify-next",	ctl_verify_next },
 };
 
 static int dispatch(const char *method, const char *path, const char *body,

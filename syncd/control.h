@@ -17,4 +17,8 @@ int ctl_wait(json_t *request, json_t **answer, struct problem *p);
 /* The attached fileset of that name, with a reference; or NULL and p. */
 struct fset *wait_fset(const char *name, const char *verb, struct problem *p);
 
+/* verify.c */
+int ctl_verify(json_t *request, json_t **answer, struct problem *p);
+int ctl_verify_next(json_t *request, json_t **answer, struct problem *p);
+
 #endif /* _SYNCD_CONTROL_H */

@@ -137,7 +137,8 @@ static int digests_open(struct digests *s)
 	return 1;
 }
 
-static void digests_flush(struct digests *s, struct im_buf *b, unsigned int type)
+static void digests_flush(struct digests *s, struct im_buf *b,
+			  unsigned int type)
 {
 	if (b->len)
 		im_frame_put(&s->a.out, type, b->p, b->len, ANSWER_LEVEL);

@@ -49,6 +49,9 @@ struct graft {
 	struct fidset suspects;		/* local: data in doubt after a crash */
 	bool doubt;			/* they are not known: any file */
 	struct fidset queued;		/* with several names: in the pool once */
+	const struct graft_pick *picks;	/* single names, one listing each ... */
+	unsigned int pick_count;
+	unsigned int pick_at;		/* ... of which this comes next */
 };
 
 /* What one entry becomes. */
@@ -73,6 +76,12 @@ static struct im_fid graft_name_key(const char *name, size_t len)
 
 	return (struct im_fid){ .ino = cpu_to_le64(h.low64 | 1),
 				.gen = cpu_to_le32((u32)h.high64) };
+}
+
+/* The one that a listing is about, when single names are asked for. */
+static const struct graft_pick *graft_pick(const struct graft *g)
+{
+	return g->pick_at < g->pick_count ? &g->picks[g->pick_at] : NULL;
 }
 
 static bool graft_fid_ok(const struct im_fid *fid)
@@ -203,6 +212,8 @@ static int graft_make(struct graft *g, struct graft_spot *s)
 {
 	int err = tree_tag_plain(g->t, &s->fid, -1);
 
+	/* what it was before may be open here, and gone */
+	tree_dir_forget(g->t, &s->fid);
 	if (!err)
 		err = shape_make(s->dirfd, s->name, &s->shape);
 	if (!err)
@@ -211,12 +222,35 @@ static int graft_make(struct graft *g, struct graft_spot *s)
 	return err;
 }
 
+/*
+ * A name that was removed past the mount, which does not know yet: an attempt to
+ * remove it makes it look.
+ */
+static int graft_stale(struct graft *g, struct graft_spot *s)
+{
+	struct stat st;
+	int err;
+
+	if (fstatat(s->dirfd, s->name, &st, AT_SYMLINK_NOFOLLOW) ||
+	    st.st_nlink)
+		return 0;
+	err = tree_forget(g->t, &s->fid);
+	if (!err)
+		err = tree_tag_plain(g->t, NULL, s->dirfd);
+	if (!err)
+		unlinkat(s->dirfd, s->name,
+			 S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
+	return err;
+}
+
 /* After this, name in dirfd is the object of that FID. */
 static int graft_settle(struct graft *g, struct graft_spot *s)
 {
 	struct im_fid cur, local;
-	int err;
+	int err = graft_pick(g) ? graft_stale(g, s) : 0;
 
+	if (err)
+		return err;
 	err = tree_name(s->dirfd, s->name, &cur);
 	if (!err && !tree_find(g->t, &s->fid, &local) &&
 	    im_fid_eq(&local, &cur)) {
@@ -252,7 +286,10 @@ static bool graft_complete(struct graft *g, const struct graft_spot *s,
 			   const struct stat *st, const struct im_fid *local)
 {
 	u32 ns = le32_to_cpu(s->obj->o->mtime_ns);
+	const struct graft_pick *pick = graft_pick(g);
 
+	if (pick && pick->data && le64_to_cpu(s->obj->o->size))
+		return false;
 	if (!le64_to_cpu(s->obj->o->size))
 		return !st->st_size;
 	return !s->fresh && (u64)st->st_size == le64_to_cpu(s->obj->o->size) &&
@@ -320,7 +357,7 @@ static int graft_shape(struct graft *g, struct graft_spot *s)
 		err = shape_xattrs(fd, s->obj);
 	if (!err && S_ISREG(s->shape.mode))
 		err = graft_file(g, s, fd);
-	else if (!err && S_ISDIR(s->shape.mode))
+	else if (!err && S_ISDIR(s->shape.mode) && (s->fresh || !graft_pick(g)))
 		err = fidset_add(&g->unlisted, &s->fid);
 	else if (!err)
 		err = shape_times(fd, le64_to_cpu(s->obj->o->mtime),
@@ -341,6 +378,8 @@ static int graft_entry(struct graft *g, const struct im_obj *obj)
 		return 0;
 	memcpy(s.name, obj->name, obj->name_len);
 	s.name[obj->name_len] = '\0';
+	if (graft_pick(g) && strcmp(graft_pick(g)->name, s.name))
+		return -EPROTO;
 	if (im_fid_eq(&g->dir, &g->c->srv.root) &&
 	    !strcmp(s.name, IM_STATE_DIR))
 		return -EPROTO;
@@ -433,9 +472,13 @@ static int graft_dirend(struct graft *g, const u8 *p, size_t len)
 	g->listing = false;
 	fidset_del(&g->unlisted, &g->dir);
 	fd = g->skip ? -ENOENT : tree_dir(g->t, &g->dir);
+	if (fd == -ENOENT)
+		g->pick_at++;
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	err = walk_dir(fd, graft_extra, g);
+	err = graft_pick(g) ? graft_extra(g, fd, graft_pick(g)->name, NULL) :
+			      walk_dir(fd, graft_extra, g);
+	g->pick_at++;
 	if (err)
 		return err;
 	/* The walk may have used the handle's place in the cache. */
@@ -454,7 +497,8 @@ static int graft_dir_begin(struct graft *g, const u8 *p, size_t len)
 	if (g->listing || !g->begun || len != sizeof(g->dir))
 		return -EPROTO;
 	memcpy(&g->dir, p, len);
-	if (!graft_fid_ok(&g->dir))
+	if (!graft_fid_ok(&g->dir) ||
+	    (graft_pick(g) && !im_fid_eq(&g->dir, &graft_pick(g)->dir)))
 		return -EPROTO;
 	g->listing = true;
 	fidset_free(&g->seen);
@@ -539,6 +583,7 @@ static int graft_frame(void *arg, unsigned int type, const u8 *p, size_t len)
 		return graft_top(g, p, len);
 	case IM_FR_GONE:
 		g->gone = true;
+		g->pick_at++;
 		return 0;
 	case IM_FR_DIR:
 		return graft_dir_begin(g, p, len);
@@ -685,5 +730,61 @@ int graft_dir(struct client *c, const struct im_fid *fid, u64 was)
 	if (!err)
 		err = client_set_window(c, g.end > was ? g.end : was);
 	graft_free(&g);
+	return err;
+}
+
+int graft_picked(struct client *c, const struct graft_pick *v, unsigned int n)
+{
+	struct graft g = { .c = c, .t = &c->tree, .picks = v, .pick_count = n };
+	u64 was = client_window(c), end;
+	char what[64 + LINEAGE_ARGS];
+	struct im_buf body = { 0 };
+	struct im_wire_ask ask;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < n; i++) {
+		memset(&ask, 0, sizeof(ask));
+		ask.dir = v[i].dir;
+		ask.flags = IM_ASK_LIST | IM_ASK_SETTLE;
+		ask.name_len = cpu_to_le16(strlen(v[i].name));
+		im_ask_put(&body, &ask, v[i].name);
+	}
+	err = body.err;
+	if (!err)
+		err = lineage_args(c, c->seen < was ? was : c->seen, g.args,
+				   sizeof(g.args));
+	snprintf(what, sizeof(what), "digest?inc=%" PRIu64 "%s", c->inc, g.args);
+	if (!err)
+		err = client_set_window(c, CLIENT_WINDOW_ALL);
+	if (!err)
+		err = pool_start(&g.pool, c, g.t->recno, g.t->low);
+	if (!err) {
+		err = http_frames(c->http, what, body.p, body.len, graft_frame,
+				  &g);
+		if (!err && (!g.ended || g.pick_at < n))
+			err = -ENOLINK;
+	}
+	/* directories that were not here, with all that is in them */
+	if (!err)
+		err = graft_rest(&g);
+	if (!err)
+		err = pool_wait(g.pool);
+	if (err && http_is_remote(err))
+		snprintf(c->why, sizeof(c->why), "%.250s", http_error(c->http));
+	end = g.end > was ? g.end : was;
+	/*
+	 * The data is on disk before the window says that all is whole: no
+	 * record stands for it, so after a crash nothing would fetch it again.
+	 */
+	if (!err && syncfs(c->f->fd))
+		err = -errno;
+	if (!err)
+		err = client_set_window(c, end);
+	/* what was moved out of the way has no later record that places it */
+	if (!err && c->seen >= end)
+		err = tree_limbo_clean(g.t, true);
+	graft_free(&g);
+	im_buf_free(&body);
 	return err;
 }

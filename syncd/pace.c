@@ -86,7 +86,7 @@ static int pace_each(void *arg, struct fset *f)
 	return 0;
 }
 
-/* One of which the server has not been told; at most one try for each change. */
+/* One whose server has not been told; at most one try for each change. */
 static int pace_untold(void *arg, struct fset *f)
 {
 	bool found;

@@ -10,7 +10,7 @@
 #define TIMETABLE_WEEK	0x7f
 #define TIMETABLE_WORD	64
 
-/* The next word of *p, up to a space, a comma or the end; false: there is none. */
+/* The next word of *p, up to a space, a comma or the end; false: none. */
 static bool table_word(const char **p, char word[TIMETABLE_WORD])
 {
 	size_t n;
