@@ -304,13 +304,13 @@ static const struct im_rule im_rules[IM_OP_MAX + 1] = {
 		.title = "CLOSE", .kind = IM_K_DATA,
 		.data = IM_T_RANGES,
 		.fid = IM_MUST, .dir = IM_MAY,
-		.flags = IM_RF_UNKNOWN,
+		.flags = IM_RF_UNKNOWN | IM_RF_ATTRS,
 	},
 	[IM_OP_SYNC] = {
 		.title = "SYNC", .kind = IM_K_DATA,
 		.data = IM_T_RANGES,
 		.fid = IM_MUST, .dir = IM_MAY,
-		.flags = IM_RF_UNKNOWN | IM_RF_STILL,
+		.flags = IM_RF_UNKNOWN | IM_RF_STILL | IM_RF_ATTRS,
 	},
 	[IM_OP_CHECKPOINT] = {
 		.title = "CHECKPOINT",

@@ -21,6 +21,7 @@ static const struct {
 	{ IM_RF_RECOVERED,	"recovered" },
 	{ IM_RF_FINAL,		"final" },
 	{ IM_RF_CLEAN,		"clean" },
+	{ IM_RF_ATTRS,		"attributes" },
 }, valid_names[] = {
 	{ IM_AV_MODE,	"mode" },
 	{ IM_AV_UID,	"uid" },
@@ -116,6 +117,8 @@ static void print_data(FILE *out, const struct im_rec *rec,
 	u64 bytes = 0;
 	size_t i;
 
+	if (le32_to_cpu(rec->flags) & IM_RF_ATTRS)
+		print_owner(out, rec);
 	fprintf(out, " size %" PRIu64, le64_to_cpu(rec->size));
 	if (le64_to_cpu(rec->trunc) < le64_to_cpu(rec->size))
 		fprintf(out, " cut to %" PRIu64, le64_to_cpu(rec->trunc));

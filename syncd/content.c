@@ -7,8 +7,8 @@
  * written anew, while a version of it is here or is about to be replaced by it,
  * comes by differences.
  *
- * Data is written in place. Order: mode, truncation, data, size, version,
- * mtime; the close is FINAL: only then has the record been applied.
+ * Data is written in place. Order: owner, mode, truncation, data, size,
+ * version, mtime; the close is FINAL: only then has the record been applied.
  */
 #include "apply.h"
 
@@ -307,16 +307,24 @@ static int content_write(struct apply *a, int fd, const struct stat *st,
 }
 
 /*
- * Writing takes set-id bits away, which is in no other record. The rest of the
- * mode, and the owner, are SETATTR's to state: a data record may carry what
- * they were just before a SETATTR that has an older number.
+ * Owner and mode of a file that the server has just made, or found after a
+ * crash, are in this record alone. Else they are SETATTR's to state, since a
+ * data record may carry what they were just before a SETATTR that has an older
+ * number; but that writing takes set-id bits away is in no other record.
  */
-static int content_mode(int fd, const struct stat *st, u32 mode)
+static int content_attrs(struct apply *a, int fd, const struct stat *st)
 {
+	const struct im_rec *r = a->it->rec;
 	const mode_t setid = S_ISUID | S_ISGID;
-	mode_t now = st->st_mode & 07777;
+	mode_t now = st->st_mode & 07777, mode = le32_to_cpu(r->mode) & 07777;
+	const struct shape s = {
+		.mode = S_IFREG | mode,
+		.uid = le32_to_cpu(r->uid),
+		.gid = le32_to_cpu(r->gid),
+	};
 
-	mode &= 07777;
+	if (fold_flags(a->it) & IM_RF_ATTRS)
+		return shape_attrs(fd, &s);
 	if (now == mode || (now & ~setid) != (mode & ~setid) || mode & ~now)
 		return 0;
 	return fchmod(fd, mode) ? -errno : 0;
@@ -341,7 +349,7 @@ static int content_file(struct apply *a, int fd)
 	}
 	err = apply_tag(a, 0);
 	if (!err && !a->it->redo)
-		err = content_mode(fd, &st, le32_to_cpu(r->mode));
+		err = content_attrs(a, fd, &st);
 	if (!err)
 		err = content_write(a, fd, &st, &wrote);
 	if (err)

@@ -10,7 +10,9 @@
  *    to it in between.
  *  - Data records of one object become one, at the place of the last one
  *    before the object gets another name: what a save-by-rename puts in place
- *    must be whole when it gets there.
+ *    must be whole when it gets there. Not across one that states attributes,
+ *    which must not come after a SETATTR that follows it; nor across the
+ *    setting of capabilities, which data that is written takes away.
  *  - Of SETATTRs, and of SETXATTRs of one name, that follow each other the
  *    last one is left, if it says all that the earlier one did, and nobody
  *    has inherited from the object in between. The removal of an access ACL
@@ -19,6 +21,7 @@
 #include "fold.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define FOLD_BACK	64	/* how far to look back for a basis */
 
@@ -214,14 +217,17 @@ static void fold_basis_back(struct fold *f, struct fold_item *it, int made)
 	}
 }
 
+static bool fold_is_xattr(const struct fold_item *it, unsigned int op,
+			  const char *name)
+{
+	return fold_op(it) == op && it->body.name_len == strlen(name) &&
+	       !memcmp(it->body.name, name, strlen(name));
+}
+
 /* Setting an access ACL sets the mode, removing it leaves that as it is. */
 static bool fold_leaves_mode(const struct fold_item *it)
 {
-	static const char acl[] = "system.posix_acl_access";
-
-	return fold_op(it) == IM_OP_REMOVEXATTR &&
-	       it->body.name_len == sizeof(acl) - 1 &&
-	       !memcmp(it->body.name, acl, sizeof(acl) - 1);
+	return fold_is_xattr(it, IM_OP_REMOVEXATTR, "system.posix_acl_access");
 }
 
 static void fold_xattr(struct fold *f, struct fold_fid *e, int i)
@@ -273,7 +279,7 @@ static void fold_merge(struct fold *f)
 		case IM_OP_SYNC:
 			if (e->data >= 0)
 				fold_merge_data(it, &f->v[e->data]);
-			e->data = i;
+			e->data = fold_flags(it) & IM_RF_ATTRS ? -1 : i;
 			/* modes must not be late for the data they protect */
 			e->attr = -1;
 			if (e->made >= 0 && e->made < i)
@@ -292,6 +298,9 @@ static void fold_merge(struct fold *f)
 		case IM_OP_REMOVEXATTR:
 			fold_xattr(f, e, i);
 			e->attr = -1;
+			if (fold_is_xattr(it, IM_OP_SETXATTR,
+					  "security.capability"))
+				e->data = -1;
 			break;
 		case IM_OP_RENAME:
 			if (e->data >= 0 && !im_fid_none(&it->old))

@@ -82,7 +82,8 @@ static void put_u32(const char *key, __le32 v)
 static void put_flags(uint32_t flags)
 {
 	static const char *const names[] = { "EXCHANGE", "WHITEOUT", "FIRST",
-		"LAST", "UNKNOWN", "STILL", "RECOVERED", "FINAL", "CLEAN" };
+		"LAST", "UNKNOWN", "STILL", "RECOVERED", "FINAL", "CLEAN",
+		"ATTRS" };
 	const char *sep = " flags=";
 	unsigned int i;
 

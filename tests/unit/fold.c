@@ -119,8 +119,10 @@ static void batch(const struct spec *s, size_t count)
 #define RENAME(f, d, nm, d2, nm2, o, fl) \
 	{ .op = IM_OP_RENAME, .fid = f, .dir = d, .name = nm, .dir2 = d2, \
 	  .name2 = nm2, .old = o, .flags = fl }
-#define CLOSE(f, o, l, t, s) \
-	{ .op = IM_OP_CLOSE, .fid = f, .off = o, .len = l, .trunc = t, .size = s }
+#define CLOSED(f, o, l, t, s, fl) \
+	{ .op = IM_OP_CLOSE, .fid = f, .off = o, .len = l, .trunc = t, \
+	  .size = s, .flags = fl }
+#define CLOSE(f, o, l, t, s) CLOSED(f, o, l, t, s, 0)
 #define SETATTR(f, va) { .op = IM_OP_SETATTR, .fid = f, .valid = va }
 #define SETX(f, nm, d) \
 	{ .op = IM_OP_SETXATTR, .fid = f, .name = nm, .data = d }
@@ -206,6 +208,18 @@ static void cases(void)
 	   im_ranges_hit(&v[2].ranges, 90, 91) &&
 	   im_ranges_bytes(&v[2].ranges) == 11, "all ranges");
 
+	BATCH(CREATE(10, 1, "a"), CLOSED(10, 0, 5, 0, 5, IM_RF_ATTRS),
+	      SETATTR(10, IM_AV_MODE), CLOSE(10, 5, 5, 5, 10));
+	acts("AAAA", "attributes in a data record stay in front of a SETATTR");
+	BATCH(CLOSE(10, 0, 5, 0, 5), CLOSED(10, 5, 5, 5, 10, IM_RF_ATTRS));
+	acts("-A", "what is older becomes part of such a record");
+	BATCH(CLOSE(10, 0, 5, 0, 5), SETX(10, "security.capability", "v"),
+	      CLOSE(10, 5, 5, 5, 10));
+	acts("AAA", "data does not move behind the capabilities that it would take");
+	BATCH(CLOSE(10, 0, 5, 0, 5), SETX(10, "user.x", "v"),
+	      CLOSE(10, 5, 5, 5, 10));
+	acts("-AA", "behind other xattrs it does");
+
 	BATCH(CLOSE(10, 50, 20, 0, 100), CLOSE(10, 0, 5, 60, 80));
 	is(im_ranges_bytes(&v[1].ranges), 15,
 	   "what a later truncation cut off is not fetched");
@@ -265,7 +279,7 @@ static void cases(void)
 struct m_obj {
 	bool live, dir;
 	u32 links;
-	u64 mtime;		/* recno of what stated it last */
+	u64 mtime, mode;	/* recno of what stated it last */
 	u64 data[16];		/* recno of each block's content; 0: hole */
 	u64 size;
 };
@@ -313,6 +327,7 @@ static void m_apply(struct model *m, const struct fold_item *it,
 	case IM_OP_CREATE:
 	case IM_OP_MKDIR:
 		memset(o, 0, sizeof(*o));
+		o->mode = recno;
 		o->live = true;
 		o->dir = fold_op(it) == IM_OP_MKDIR;
 		o->links = 1;
@@ -359,10 +374,14 @@ static void m_apply(struct model *m, const struct fold_item *it,
 	case IM_OP_SETATTR:
 		if (o->live && le32_to_cpu(r->valid) & IM_AV_MTIME)
 			o->mtime = recno;
+		if (o->live && le32_to_cpu(r->valid) & IM_AV_MODE)
+			o->mode = recno;
 		break;
 	case IM_OP_CLOSE:
 		if (!o->live)
 			break;
+		if (!it->redo && fold_flags(it) & IM_RF_ATTRS)
+			o->mode = recno;
 		for (i = 0; i < 16; i++) {
 			if (i >= it->trunc)
 				o->data[i] = 0;
@@ -476,6 +495,7 @@ static size_t m_history(struct model *srv, size_t want)
 				continue;
 			s->op = IM_OP_CLOSE;
 			s->name = NULL;
+			s->flags = rnd_below(4) ? 0 : IM_RF_ATTRS;
 			s->trunc = rnd_below(3) ? o->size :
 				   rnd_below(o->size + 1);
 			s->off = rnd_below(14);
@@ -523,7 +543,8 @@ static bool m_same(const struct model *a, const struct model *b)
 		if (!x->live)
 			continue;
 		if (x->dir != y->dir || x->links != y->links ||
-		    x->mtime != y->mtime || x->size != y->size ||
+		    x->mtime != y->mtime || x->mode != y->mode ||
+		    x->size != y->size ||
 		    memcmp(x->data, y->data, sizeof(x->data))) {
 			diag("content of %llu", (unsigned long long)i);
 			return false;

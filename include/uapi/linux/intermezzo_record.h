@@ -53,7 +53,9 @@ struct im_range {
 
 /* Numbers are only ever appended. */
 enum im_opcode {
-	IM_OP_CREATE = 1,	/* regular file name in dir */
+	IM_OP_CREATE = 1,	/* regular file name in dir. Without an origin
+				 * it is a DIRTY as well; a file to which
+				 * nothing happens gets no CLOSE, though */
 	IM_OP_MKDIR,
 	IM_OP_MKNOD,		/* device, fifo or socket: mode and rdev */
 	IM_OP_SYMLINK,		/* data: target */
@@ -66,13 +68,16 @@ enum im_opcode {
 				 * name2 meant before; IM_RF_EXCHANGE: old is
 				 * then name in dir; IM_RF_WHITEOUT: a whiteout
 				 * is left at name */
-	IM_OP_SETATTR,		/* valid says which of mode, uid, gid, mtime */
+	IM_OP_SETATTR,		/* valid says which of mode, uid, gid, mtime;
+				 * or see IM_RF_ATTRS */
 	IM_OP_SETXATTR,		/* name: xattr name, data: value; ACLs too */
 	IM_OP_REMOVEXATTR,	/* name: xattr name */
 	IM_OP_DIRTY,		/* data of fid is about to change */
 	IM_OP_CLOSE,		/* data of fid has changed: data is an array of
 				 * im_range, or IM_RF_UNKNOWN: anywhere. trunc,
-				 * size, mode, uid, gid, mtime as they are now */
+				 * size, mtime as they are now; so are mode, uid,
+				 * gid with IM_RF_ATTRS, else these may be those
+				 * of before a SETATTR with an older number */
 	IM_OP_SYNC,		/* as CLOSE, but the file is still open.
 				 * IM_RF_STILL: and still dirty, no new DIRTY
 				 * will come before the next SYNC or CLOSE */
@@ -99,7 +104,9 @@ enum im_rec_state {
 #define IM_RF_FINAL	(1U << 7)	/* this completes the origin's record */
 #define IM_RF_CLEAN	(1U << 8)	/* CHECKPOINT: clean unmount, all data
 					 * is on disk */
-#define IM_RF_ALL	((1U << 9) - 1)
+#define IM_RF_ATTRS	(1U << 9)	/* CLOSE, SYNC: mode, uid, gid may have
+					 * changed without a SETATTR */
+#define IM_RF_ALL	((1U << 10) - 1)
 
 #define IM_AV_MODE	(1U << 0)
 #define IM_AV_UID	(1U << 1)
