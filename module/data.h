@@ -16,9 +16,28 @@ enum im_sync {
 
 /* dirty.c */
 int im_dirty_sync_locked(struct inode *inode, enum im_sync why);
+/*
+ * Logs CLOSE or SYNC with the ranges up to now. log_mutex is held, the state
+ * is DIRTY, the caller has write access to the lower. push: not many ranges.
+ */
+int im_dirty_log(struct inode *inode, unsigned int opcode, bool still,
+		 bool push);
+
+/* There is something for a SYNC to say; ii->lock is held. */
+static inline bool im_dirty_pending(const struct im_inode *ii)
+{
+	return ii->ranges.n || ii->trunc != U64_MAX ||
+	       ii->newborn > IM_NEWBORN_SAME;
+}
+
+/* newborn.c: the file leaves its list if nothing has happened to it since its
+ * CREATE; log_mutex is held, and a reference to the inode. */
+bool im_newborn_drop(struct inode *inode);
 
 /* settle.c */
 void im_dirty_logged(struct im_op *op);
+/* Takes an inode off its list; dirty_lock held; the caller drops the pin. */
+void im_dirty_off(struct im_fs *fs, struct im_inode *ii);
 void im_dirty_kick(struct im_fs *fs);	/* sync_work within a period */
 
 /* file.c: a file of the lower inode, with the upper's path for all to see. */

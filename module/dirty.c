@@ -5,12 +5,13 @@
  *
  * States of a regular file's inode (im_data_state):
  *
- *   CLEAN      -- first change: DIRTY logged -->               DIRTY
+ *   CLEAN      -- first change: DIRTY logged, or CREATE -->    DIRTY
  *   DIRTY      -- last writer goes, or idle: about to log -->  CLOSING
  *   CLOSING    -- CLOSE, or SYNC without STILL, logged -->     UNSETTLED
  *   CLOSING    -- could not be logged -->                      DIRTY
  *   UNSETTLED  -- next change: DIRTY logged -->                DIRTY
  *   UNSETTLED  -- its data is on disk (settle.c) -->           CLEAN
+ *   DIRTY      -- nothing since CREATE (newborn.c) -->         CLEAN
  *   any        -- last name gone (im_dirty_gone()) -->         CLEAN
  *
  * A change is bracketed by im_dirty_begin() and im_dirty_end(). The range is
@@ -57,6 +58,7 @@ void im_dirty_init_inode(struct im_inode *ii)
 	mutex_init(&ii->log_mutex);
 	spin_lock_init(&ii->lock);
 	ii->state = IM_DATA_CLEAN;
+	ii->newborn = IM_NEWBORN_NO;
 	ii->data_recno = 0;
 	ii->data_tid = 0;
 	ii->durable = false;
@@ -195,18 +197,14 @@ static bool im_dirty_lock_attrs(struct inode *lower)
 	return true;
 }
 
-/*
- * Logs CLOSE or SYNC with the ranges up to now. log_mutex is held, the state
- * is DIRTY, the caller has write access to the lower.
- */
-static int im_dirty_log(struct inode *inode, unsigned int opcode, bool still,
-			bool push)
+int im_dirty_log(struct inode *inode, unsigned int opcode, bool still,
+		 bool push)
 {
 	struct im_inode *ii = IM_I(inode);
 	struct im_range *buf = NULL;
 	struct im_ranges taken;
 	unsigned long flags;
-	bool mapped, locked;
+	bool mapped, attrs, locked;
 	u64 trunc;
 	struct im_op op;
 	int err = 0;
@@ -232,6 +230,7 @@ static int im_dirty_log(struct inode *inode, unsigned int opcode, bool still,
 	trunc = ii->trunc;
 	ii->trunc = U64_MAX;
 	mapped = ii->mapped;
+	attrs = ii->newborn == IM_NEWBORN_ATTRS;
 	spin_unlock_irqrestore(&ii->lock, flags);
 
 	/*
@@ -262,6 +261,8 @@ static int im_dirty_log(struct inode *inode, unsigned int opcode, bool still,
 	op.rec.trunc = cpu_to_le64(min(trunc, le64_to_cpu(op.rec.size)));
 	if (still)
 		op.rec.flags |= cpu_to_le32(IM_RF_STILL);
+	if (attrs)
+		op.rec.flags |= cpu_to_le32(IM_RF_ATTRS);
 	if (taken.n && !(push && taken.n > IM_PUSH_RANGES))
 		buf = kvmalloc_array(taken.n, sizeof(*buf),
 				     GFP_NOFS | __GFP_NOWARN);
@@ -430,6 +431,8 @@ void im_dirty_end(struct inode *inode, u64 off, u64 end)
 	spin_lock_irqsave(&ii->lock, flags);
 	if (ii->state == IM_DATA_DIRTY && off < end)
 		im_dirty_add(ii, off, end);
+	if (ii->newborn == IM_NEWBORN_SAME)
+		ii->newborn = IM_NEWBORN_DATA;
 	atomic_dec(&ii->inflight);
 	ii->last_write = jiffies;
 	/* Under the lock: the last one to copy has looked last. Times alone
@@ -517,7 +520,7 @@ int im_dirty_sync_locked(struct inode *inode, enum im_sync why)
 	dirty = ii->state == IM_DATA_DIRTY;
 	busy = atomic_read(&ii->inflight);
 	writers = ii->writers;
-	pending = ii->ranges.n || ii->trunc != U64_MAX;
+	pending = im_dirty_pending(ii);
 	recent = busy || time_before(jiffies, ii->last_write + period);
 	spin_unlock_irqrestore(&ii->lock, flags);
 
@@ -526,6 +529,9 @@ int im_dirty_sync_locked(struct inode *inode, enum im_sync why)
 		return 0;
 	}
 	if (!dirty)
+		return 0;
+	if ((!writers || !recent || why == IM_SYNC_PUSH) &&
+	    im_newborn_drop(inode))
 		return 0;
 	if (!writers)
 		return busy ? 0 : im_dirty_log(inode, IM_OP_CLOSE, false,
@@ -558,8 +564,7 @@ int im_dirty_fsync(struct inode *inode)
 	if (err)
 		return err;
 	spin_lock_irqsave(&ii->lock, flags);
-	pending = ii->state != IM_DATA_CLEAN &&
-		  (ii->ranges.n || ii->trunc != U64_MAX);
+	pending = ii->state != IM_DATA_CLEAN && im_dirty_pending(ii);
 	spin_unlock_irqrestore(&ii->lock, flags);
 	if (!pending)
 		return 0;

@@ -229,6 +229,30 @@ static int im_setattr_plain(struct dentry *dentry, struct iattr *ia)
 	return err;
 }
 
+/* A change that needs no record of its own. false: it needs one. */
+static bool im_setattr_newborn(struct dentry *dentry, struct iattr *ia,
+			       int *err)
+{
+	struct inode *inode = d_inode(dentry);
+	struct im_fs *fs = IM_FS(inode->i_sb);
+	bool begun;
+
+	if (READ_ONCE(IM_I(inode)->newborn) == IM_NEWBORN_NO)
+		return false;
+	*err = mnt_want_write(fs->lower.mnt);
+	if (*err)
+		return true;
+	begun = im_newborn_attrs_begin(inode);
+	if (begun) {
+		*err = im_do_setattr(im_lower_dentry(inode), ia);
+		im_newborn_attrs_end(inode);
+	}
+	mnt_drop_write(fs->lower.mnt);
+	if (begun)
+		im_copy_attrs(inode);
+	return begun;
+}
+
 static u32 im_setattr_valid(const struct iattr *ia)
 {
 	u32 valid = 0;
@@ -303,6 +327,11 @@ static int im_setattr_logged(struct dentry *dentry, struct iattr *ia)
 	err = im_op_start(&op, inode->i_sb, IM_OP_SETATTR);
 	if (err)
 		return err;
+	err = im_newborn_end(inode, false);
+	if (err) {
+		im_op_cancel(&op);
+		return err;
+	}
 
 	/*
 	 * "Now" was settled by the VFS, and the record says it; the lower must
@@ -384,14 +413,16 @@ static int im_setattr(im_idmap *idmap, struct dentry *dentry, struct iattr *ia)
 			return 0;
 	}
 
-	/*
-	 * What has no name is not known to peers; LINK tells them all. A tag is
-	 * for the record that it stands in, whatever that changes.
-	 */
-	if (!im_setattr_valid(&rest) || !im_lower_inode(inode)->i_nlink ||
-	    (!im_dirty_allowed(fs) && !im_tag_current(fs) &&
-	     im_setattr_same(im_lower_inode(inode), &rest)))
+	/* What has no name is not known to peers; LINK tells them all. */
+	if (!im_setattr_valid(&rest) || !im_lower_inode(inode)->i_nlink)
 		return im_setattr_plain(dentry, &rest);
+	/* A tag is for the record that it stands in, whatever that changes. */
+	if (!im_dirty_allowed(fs) && !im_tag_current(fs)) {
+		if (im_setattr_same(im_lower_inode(inode), &rest))
+			return im_setattr_plain(dentry, &rest);
+		if (im_setattr_newborn(dentry, &rest, &err))
+			return err;
+	}
 	return im_setattr_logged(dentry, &rest);
 }
 

@@ -108,6 +108,15 @@ struct im_fs {
 	u64 redirtied;			/* CLOSEs written at mount */
 };
 
+/* newborn.c: what has happened to a file since its CREATE without a record. */
+enum im_newborn {
+	IM_NEWBORN_NO,			/* it has had others; or is none of ours */
+	IM_NEWBORN_SAME,		/* nothing: no CLOSE is needed */
+	IM_NEWBORN_DATA,		/* to its data */
+	IM_NEWBORN_ATTRS,		/* to mode, owner or times, and its data
+					 * maybe */
+};
+
 enum im_data_state {
 	IM_DATA_CLEAN,			/* on no list */
 	IM_DATA_DIRTY,			/* on fs->dirty */
@@ -126,8 +135,11 @@ struct im_inode {
 	spinlock_t lock;		/* protects all below; irqs off */
 	enum im_data_state state;	/* changes under dirty_lock too if on or
 					 * off a list; so do recno and list */
+	enum im_newborn newborn;	/* not NO only while DIRTY or CLOSING;
+					 * from and to ATTRS under log_mutex */
 	u64 data_recno;			/* of the record that put it on the list */
-	u32 data_tid;			/* transaction of the last DIRTY */
+	u32 data_tid;			/* transaction of the last DIRTY, or of
+					 * the intent of the CREATE */
 	bool durable;			/* that is on disk */
 	struct list_head data_list;
 	struct im_ranges ranges;	/* changed since the last SYNC or CLOSE */
@@ -193,7 +205,9 @@ struct im_op {
 	u32 tid;			/* journal: transaction of the last write */
 	void (*logged)(struct im_op *op);	/* called under im_journal.lock when
 					 * the number is known, or NULL */
-	void *arg;			/* for logged */
+	void (*completed)(struct im_op *op);	/* likewise, when the operation
+					 * has happened and is to be told */
+	void *arg;			/* for both */
 	/* journal.c's own */
 	struct list_head open;
 	struct buffer_head *bh;
@@ -303,6 +317,25 @@ void im_epoch_at(struct im_fs *fs, struct im_ioc_epoch *a);
 
 /* recover.c: settles intents, writes CLOSEs for dirty files. At mount. */
 int im_recover(struct im_fs *fs);
+
+/* newborn.c -------------------------------------------------------------- */
+
+/* op->completed of a CREATE, op->arg: the inode. */
+void im_newborn_created(struct im_op *op);
+/*
+ * Attributes of the lower inode may be changed without a record, until
+ * im_newborn_attrs_end(): its lock is held and the next SYNC or CLOSE will say
+ * them. false: not so, a record is needed. The caller holds the upper i_rwsem
+ * and write access to the lower.
+ */
+bool im_newborn_attrs_begin(struct inode *inode);
+void im_newborn_attrs_end(struct inode *inode);
+/*
+ * A record of the inode's attributes is about to be logged: what has happened
+ * without one is in the log on return 0. data: also to its data, whether it is
+ * newborn or not. Locks as above, sleeps.
+ */
+int im_newborn_end(struct inode *inode, bool data);
 
 /* dirty.c, settle.c ------------------------------------------------------- */
 

@@ -16,7 +16,9 @@
  * What changes the tree without a record could mislead that look; the one
  * change that can be undone so, a time that a write changes again, is not left
  * waiting (op->at_once), nor is an abort, which in the tree may look like
- * success. The commit work writes what nobody else has.
+ * success. (Attributes that change without a record, in newborn.c, are of files
+ * that have had no record of attributes.) The commit work writes what nobody
+ * else has.
  *
  * The block of an intent stays pinned until the completion is written: nothing
  * that a completion needs can fail for lack of memory or of room. If it fails
@@ -565,6 +567,8 @@ int im_journal_complete(struct im_op *op, bool done)
 		d->rec = op->rec;
 		WRITE_ONCE(j->ndone, j->ndone + 1);
 		im_rcvd_update(j, &op->rec);
+		if (done && op->completed)
+			op->completed(op);
 	}
 	op->bh = NULL;
 	full = j->ndone == IM_DONE_MAX;

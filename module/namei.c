@@ -115,15 +115,21 @@ static int im_make(struct inode *dir, struct dentry *dentry,
 		op.obj = lower;
 		op.created = true;
 		op.dirs[0] = lower_dir;
+		/* Before the completion, which makes a file dirty. */
+		inode = im_iget_new(inode, lower);
+		if (S_ISREG(m->mode)) {
+			/* No capabilities: the first write need not look. */
+			inode_has_no_xattr(inode);
+			op.completed = im_newborn_created;
+			op.arg = inode;
+		}
 	}
 	err = im_op_finish(&op, err);
 	if (err) {
 		iput(inode);
 	} else {
-		inode = im_iget_new(inode, lower);
-		/* No capabilities yet: the first write need not look. */
-		if (S_ISREG(m->mode))
-			inode_has_no_xattr(inode);
+		if (op.tag)	/* which has set the time */
+			im_copy_size(inode);
 		d_instantiate(dentry, inode);
 	}
 	inode_unlock(d_inode(lower_dir));

@@ -6,10 +6,12 @@
  *    no later record was made under the same lock, so it is the last word on
  *    its names and one look decides. Settling ends as the operation would
  *    have: with the tag's times and origin xattr, by im_op_finish().
- * 2. Every file with a data record from there on gets a CLOSE with unknown
- *    ranges: its data may have changed without a record that says where, or
- *    its last CLOSE may be on disk without its data. If the data came from a
- *    peer, a MARK lowers that origin's last_rcvd.low, so that it comes again.
+ * 2. Every file with a data record from there on, or made from there on, gets a
+ *    CLOSE with unknown ranges: its data may have changed without a record that
+ *    says where, or its last CLOSE may be on disk without its data; owner and
+ *    mode may have changed without a record, too (newborn.c). If the data came
+ *    from a peer, a MARK lowers that origin's last_rcvd.low, so that it comes
+ *    again.
  *
  * Between reading and writing, a new epoch begins (epoch.c).
  *
@@ -92,20 +94,25 @@ found:
 	return 0;
 }
 
-static int im_note(struct im_recovery *r, const struct im_rec *rec,
-		   const struct im_place *at)
+/* Has it happened, and is the file dirty, or not settled, because of it? */
+static bool im_rec_dirties(const struct im_rec *rec)
 {
 	u32 op = le16_to_cpu(rec->op);
 
+	return rec->state == IM_RS_DONE &&
+	       (op == IM_OP_DIRTY || im_op_is_data(op) ||
+		(op == IM_OP_CREATE && !rec->origin));
+}
+
+static int im_note(struct im_recovery *r, const struct im_rec *rec,
+		   const struct im_place *at)
+{
 	im_rcvd_update(r->j, rec);
 	if (le64_to_cpu(rec->recno) < r->tail.scan_from)
 		return 0;
 	if (rec->state == IM_RS_INTENT)
 		return im_note_open(r, rec, at);
-	if (rec->state == IM_RS_DONE && !r->tail.clean &&
-	    (op == IM_OP_DIRTY || im_op_is_data(op)))
-		return im_note_data(r, rec);
-	return 0;
+	return !r->tail.clean && im_rec_dirties(rec) ? im_note_data(r, rec) : 0;
 }
 
 /*
@@ -170,6 +177,10 @@ static int im_settle_all(struct im_recovery *r)
 				     err);
 			return err;
 		}
+		if (im_rec_dirties(&o->op.rec))
+			err = im_note_data(r, &o->op.rec);
+		if (err)
+			return err;
 		fs->recovered++;
 		list_del(&o->list);
 		kvfree(o);
@@ -213,7 +224,8 @@ static int im_close_suspect(struct im_recovery *r, struct im_suspect *s)
 		goto out;
 	im_op_init(&op, fs, IM_OP_CLOSE);
 	op.rec.time = cpu_to_le64(ktime_get_real_ns());
-	op.rec.flags = cpu_to_le32(IM_RF_UNKNOWN | IM_RF_RECOVERED);
+	op.rec.flags = cpu_to_le32(IM_RF_UNKNOWN | IM_RF_RECOVERED |
+				   IM_RF_ATTRS);
 	op.rec.fid = s->rec.fid;
 	op.rec.dir = s->rec.dir;
 	op.rec.origin = s->rec.origin;

@@ -64,6 +64,7 @@ void im_dirty_logged(struct im_op *op)
 		ii->durable = false;
 	}
 	ii->state = dirty ? IM_DATA_DIRTY : IM_DATA_UNSETTLED;
+	ii->newborn = IM_NEWBORN_NO;
 	spin_unlock_irqrestore(&ii->lock, flags);
 	if (old == IM_DATA_CLEAN)
 		ihold(inode);
@@ -74,8 +75,7 @@ void im_dirty_logged(struct im_op *op)
 	im_dirty_kick(fs);
 }
 
-/* Takes an inode off its list; dirty_lock held; the caller drops the pin. */
-static void im_dirty_off(struct im_fs *fs, struct im_inode *ii)
+void im_dirty_off(struct im_fs *fs, struct im_inode *ii)
 {
 	unsigned long flags;
 
@@ -83,6 +83,7 @@ static void im_dirty_off(struct im_fs *fs, struct im_inode *ii)
 	if (ii->state != IM_DATA_UNSETTLED)
 		atomic_dec(&fs->dirty_count);
 	ii->state = IM_DATA_CLEAN;
+	ii->newborn = IM_NEWBORN_NO;
 	im_ranges_free(&ii->ranges);
 	im_ranges_free(&ii->recent);
 	im_pages_free(&ii->pages);

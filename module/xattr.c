@@ -117,6 +117,10 @@ static int im_xattr_change(struct inode *inode, const char *name,
 	err = im_xattr_check(lower, name, value, flags);
 	if (err)
 		goto err_cancel;
+	/* New data and a new owner take capabilities away from a file. */
+	err = im_newborn_end(inode, value && !strcmp(name, XATTR_NAME_CAPS));
+	if (err)
+		goto err_cancel;
 
 	im_fid_of(d_inode(lower), &op.rec.fid);
 	op.rec.mode = cpu_to_le32(d_inode(lower)->i_mode);

@@ -225,6 +225,60 @@ static void save_by_rename(const char *p)
 		unlink(tmp);
 }
 
+/*
+ * What tar, cp and install do: a new file gets data, owner, mode and times
+ * before it is closed, in any order, and some of it not at all.
+ */
+static void unpack(const char *p, const char *other)
+{
+	char buf[3000];
+	struct timespec ts[2] = { { .tv_nsec = UTIME_OMIT } };
+	int n = below(7), fd;
+
+	fd = check("unpack", p, open(p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+				     0600));
+	if (fd < 0)
+		return;
+	fill(buf, sizeof(buf));
+	while (n--) {
+		switch (below(9)) {
+		case 0:
+		case 1:
+			check("write", p, write(fd, buf, 1 + below(sizeof(buf))));
+			break;
+		case 2:
+			check("fchown", p, fchown(fd, below(3000), below(3000)));
+			break;
+		case 3:
+		case 4:
+			check("fchmod", p, fchmod(fd, 0400 | below(010000)));
+			break;
+		case 5:
+			ts[1].tv_sec = 1000000000 + below(1000000000);
+			ts[1].tv_nsec = below(1000000000);
+			check("futimens", p, futimens(fd, ts));
+			break;
+		case 6:
+			check("fsync", p, fsync(fd));
+			break;
+		case 7:
+			if (below(2))
+				check("fsetxattr", p, fsetxattr(fd, "user.a",
+								buf, 5, 0));
+			else
+				usleep(below(20000));
+			break;
+		case 8:
+			if (below(2))
+				check("link", p, link(p, other));
+			else
+				check("rename", p, rename(p, other));
+			break;
+		}
+	}
+	close(fd);
+}
+
 /* A file that has no name, may have data, and gets a name while it is open. */
 static void name_a_file(const char *dir, const char *p)
 {
@@ -333,6 +387,8 @@ static void step(void)
 		}
 	} else if (k < 24) {
 		change_data(a);
+	} else if (k < 29) {
+		unpack(a, b);
 	} else if (k < 34) {
 		fd = check("create", a, open(a, O_WRONLY | O_CREAT | O_EXCL |
 					     O_CLOEXEC, 0666));

@@ -336,7 +336,38 @@ def settle():
     os.unlink(path)
 
 
+def newborn():
+    at = last()
+    path = os.path.join(top, "newborn")
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    fid = fid_of(fd)
+    os.write(fd, b"n" * 10)
+    os.fchmod(fd, 0o640)
+    got, recs = wait_ranges(at, fid)
+    ok(ops(recs)[0] == "CREATE" and ops(recs)[1].startswith("SYNC") and
+       "ATTRS" in recs[1][1] and recs[1][4]["mode"] == "0100640" and
+       got == [(0, 10)], "a new file that stays open gets SYNC with its mode",
+       recs)
+    wait_for(at, fid, "SYNC")
+    at = last()
+    os.fchmod(fd, 0o600)
+    os.write(fd, b"n")
+    os.close(fd)
+    recs = records(at, fid)
+    ok(ops(recs) == ["SETATTR", "DIRTY", "CLOSE"],
+       "and then is a file like others", recs)
+    at = last()
+    fd = os.open(path + ".idle", os.O_WRONLY | os.O_CREAT, 0o600)
+    os.mknod(path + ".node")
+    time.sleep(1.5)
+    os.write(fd, b"n")
+    os.close(fd)
+    recs = [r for r in records(at) if r[0] != "CHECKPOINT"]
+    ok(ops(recs) == ["CREATE", "CREATE", "DIRTY", "CLOSE"],
+       "one to which nothing happens for a while is dirty no more", recs)
+
+
 for test in (long_open, steady, mapped, fsyncs, unlinked, tmpfile, two_writers,
-             privs, settle):
+             privs, newborn, settle):
     test()
 print(f"1..{count}")

@@ -107,9 +107,30 @@ def chattr(path):
     os.close(f)
 
 
+def newborn(path, *fns, flags=os.O_WRONLY):
+    """A file is made, and while it is open these are done to it."""
+    def run():
+        f = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        for fn in fns:
+            fn(f)
+        os.close(f)
+    return run
+
+
+def fill(f):
+    os.write(f, b"abc")
+
+
 def poke(path):
     f = os.open(path, os.O_WRONLY)
     os.write(f, b"x")
+    os.close(f)
+
+
+def rewrite(path, fn):
+    f = os.open(path, os.O_WRONLY)
+    os.write(f, b"x")
+    fn(f)
     os.close(f)
 
 
@@ -206,6 +227,74 @@ step("and they are gone", "SETATTR valid=1",
           lambda: os.chmod("d", 0o6777)))
 step("so does truncation", "DIRTY; CLOSE; SETATTR valid=1",
      user(lambda: os.truncate("d", 0)))
+
+step("made, filled and given owner, mode and times",
+     "CREATE name=n1; CLOSE flags=ATTRS ranges=0+3",
+     newborn("n1", fill, lambda f: os.fchown(f, 1000, 1001),
+             lambda f: os.fchmod(f, 0o4750),
+             lambda f: os.utime(f, ns=(1, 5 * 10**9 + 7))))
+step("the same, empty", "CREATE name=n2; CLOSE flags=ATTRS",
+     newborn("n2", lambda f: os.fchmod(f, 0o640)))
+step("cut to a size", "CREATE name=n3; CLOSE",
+     newborn("n3", lambda f: os.ftruncate(f, 100)))
+step("allocated", "CREATE name=n4; CLOSE",
+     newborn("n4", lambda f: os.posix_fallocate(f, 0, 5000)))
+step("nothing but an fsync", "CREATE name=n5", newborn("n5", os.fsync))
+step("a mode after the close", "CREATE name=n6; SETATTR valid=1",
+     each(newborn("n6"), lambda: os.chmod("n6", 0o640)))
+step("a mode of one that nobody has open for writing",
+     "CREATE name=n7; SETATTR valid=1",
+     newborn("n7", lambda f: os.fchmod(f, 0o640), flags=os.O_RDONLY))
+step("a mode of one that was never open", "CREATE name=n8; SETATTR valid=1",
+     each(lambda: os.mknod("n8"), lambda: os.chmod("n8", 0o640)))
+step("mknod and a write later", "CREATE name=n9; CLOSE ranges=0+1",
+     each(lambda: os.mknod("n9"), lambda: poke("n9")))
+step("an fsync between two modes", "CREATE name=n10; "
+     "SYNC flags=STILL,ATTRS ranges=0+3; SETATTR valid=1; CLOSE",
+     newborn("n10", fill, lambda f: os.fchmod(f, 0o640), os.fsync,
+             lambda f: os.fchmod(f, 0o600)))
+step("capabilities behind data and owner", "CREATE name=n11; "
+     "SYNC flags=STILL,ATTRS ranges=0+3; SETXATTR name=security.capability; "
+     "CLOSE",
+     newborn("n11", fill, lambda f: os.fchown(f, 1000, 1001),
+             lambda f: os.setxattr(f, "security.capability", cap)))
+step("capabilities in front of an owner", "CREATE name=n12; "
+     "SETXATTR name=security.capability; "
+     "REMOVEXATTR name=security.capability; SETATTR valid=6",
+     newborn("n12", lambda f: os.setxattr(f, "security.capability", cap),
+             lambda f: os.fchown(f, 1000, 1001)))
+step("capabilities behind the data of an old file",
+     "DIRTY; SYNC flags=STILL ranges=0+1; "
+     "SETXATTR name=security.capability; CLOSE",
+     lambda: rewrite("n1", lambda f: os.setxattr(f, "security.capability",
+                                                 cap)))
+step("an xattr in front of data",
+     "CREATE name=n13; SETXATTR name=user.a data=1; DIRTY; CLOSE ranges=0+3",
+     newborn("n13", lambda f: os.setxattr(f, "user.a", b"1"), fill))
+step("between data and a mode", "CREATE name=n14; "
+     "SETXATTR name=user.a data=1; SETATTR valid=1; CLOSE ranges=0+3",
+     newborn("n14", fill, lambda f: os.setxattr(f, "user.a", b"1"),
+             lambda f: os.fchmod(f, 0o640)))
+step("an ACL behind a mode", "CREATE name=n15; SYNC flags=STILL,ATTRS; "
+     "SETXATTR name=system.posix_acl_access; CLOSE",
+     newborn("n15", lambda f: os.fchmod(f, 0o640), lambda f: os.setxattr(
+         f, "system.posix_acl_access", full)))
+step("other names while it is open", "CREATE name=n16; LINK name=n17; "
+     "RENAME name=n16 name2=n18; UNLINK name=n17; "
+     "CLOSE flags=ATTRS ranges=0+3",
+     newborn("n16", fill, lambda f: os.fchmod(f, 0o640),
+             lambda f: os.link("n16", "n17"),
+             lambda f: os.rename("n16", "n18"), lambda f: os.unlink("n17")))
+step("no name in the end", "CREATE name=n19; UNLINK flags=LAST name=n19",
+     newborn("n19", fill, lambda f: os.fchmod(f, 0o640),
+             lambda f: os.unlink("n19"), lambda f: os.fchmod(f, 0o600)))
+os.mkdir("free")
+os.chmod("free", 0o777)
+step("a write that takes set-id away",
+     "CREATE name=x; CLOSE flags=ATTRS ranges=0+3",
+     user(newborn("free/x", lambda f: os.fchmod(f, 0o4711), fill)))
+step("and it is gone", "",
+     each(lambda: os.stat("free/x").st_mode & 0o6000 and make("no")))
 
 step("a file without a name", "", unnamed)
 step("an empty one gets a name, while it is open for writing",

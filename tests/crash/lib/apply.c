@@ -219,6 +219,8 @@ static int apply_attr(const struct im_rec *rec, const struct im_body *body,
 		n->data_known = false;
 		n->size = le64_to_cpu(rec->size);
 		set_mtime(n, rec);
+		if (!(flags & IM_RF_ATTRS))
+			return 0;	/* no more is said: so do peers read it */
 		set_mode(n, le32_to_cpu(rec->mode));
 		n->uid = le32_to_cpu(rec->uid);
 		n->gid = le32_to_cpu(rec->gid);
