@@ -185,7 +185,7 @@ int remote_parse(struct remote *r, const char *url, char *err, size_t errlen)
 	name = strrchr(s, ':');
 	if (!name || name == s)
 		return remote_bad(err, errlen,
-				  "'%s': use an invitation, ssh://[USER@]HOST/NAME, HOST:NAME, HOST:PORT:NAME, http://HOST:PORT/NAME or unix:PATH:NAME",
+				  "'%s': use HOST:NAME, HOST:PORT:NAME, http://HOST:PORT/NAME, ssh://[USER@]HOST/NAME, unix:PATH:NAME, or an invitation",
 				  url);
 	*name++ = '\0';
 	rc = remote_name(r, name, url, err, errlen);
