@@ -64,10 +64,10 @@
  * fileset: recno, a record that names it, or dir and name (hex), where it was.
  *
  * Other answers: 400 malformed (text says what), 403, 404 no such fileset,
- * 405, 413, 431, 503 shutting down or too many connections. Their body is one line
- * of text. A request may carry "X-InterMezzo-Rate: BYTES_PER_SECOND [CLIENT]"
- * (CLIENT: 16 hex digits of its choice): the server then sends this client no
- * faster, in requests that are under way, too; 0: as fast as it can. Without
+ * 405, 413, 431, 503 shutting down or too many connections. Their body is one
+ * line of text. A request may carry "X-InterMezzo-Rate: BYTES_PER_SECOND
+ * [CLIENT]" (CLIENT: 16 hex digits of its choice): the server then sends this
+ * client no faster, in requests that are under way, too; 0: as fast as it can. Without
  * CLIENT, who comes from one address is one client.
  *
  * ALIVE can stand between the frames of sums, sig, delta and digest too: a long

@@ -252,7 +252,7 @@ int identity_get(char *err, size_t errlen)
 			goto err_free;
 		/* nobody may see it before it is certain to come back */
 		rc = durable_replace(conf.lib_dir, IDENTITY_FILE, pem,
-				   strlen(pem));
+				     strlen(pem));
 		if (rc) {
 			snprintf(err, errlen, "cannot write %s: %s", path,
 				 strerror(-rc));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What may come from outside, and peers.json. That is ours, but it holds the keys to the house: whatever is not
- * exactly what we write is refused as a whole, rather than let somebody in by a
- * misunderstanding.
+ * What may come from outside, and peers.json. That is ours, but it holds the
+ * keys to the house: whatever is not exactly what we write is refused as a
+ * whole, rather than let somebody in by a misunderstanding.
  */
 #include "peers.h"
 

@@ -75,7 +75,7 @@ static int peers_set(struct peers *p, char *err, size_t errlen)
 
 	if (text)
 		rc = durable_replace(conf.lib_dir, PEERS_FILE, text,
-				   strlen(text));
+				     strlen(text));
 	free(text);
 	if (rc) {
 		snprintf(err, errlen, "cannot write %s/%s: %s", conf.lib_dir,
