@@ -423,12 +423,34 @@ void im_obj_put(struct im_buf *b, const struct im_wire_obj *o, const char *name,
 	memcpy(b->p + at, &h, sizeof(h));
 }
 
-/* Items of requests */
+/* Items of requests: a head, a name that may be empty, zeros up to 8 bytes */
+
+static ssize_t wire_named(const u8 *p, size_t len, size_t head,
+			  size_t name_len, const char **name)
+{
+	size_t whole = head + name_len;
+
+	whole += im_pad(whole);
+	if (whole > len)
+		return -EPROTO;
+	*name = (const char *)p + head;
+	if ((name_len && !im_name_ok(*name, name_len)) ||
+	    !im_all_zero(p + head + name_len, whole - head - name_len))
+		return -EPROTO;
+	return whole;
+}
+
+static void wire_put_named(struct im_buf *b, const void *item, size_t head,
+			   const char *name, size_t name_len)
+{
+	im_buf_put(b, item, head);
+	im_buf_put(b, name, name_len);
+	im_buf_pad(b, head + name_len);
+}
 
 ssize_t im_get_get(const u8 *p, size_t len, struct im_wire_get *get,
 		   const char **name)
 {
-	size_t name_len, whole;
 	u64 off, count;
 
 	if (len < sizeof(*get))
@@ -441,36 +463,22 @@ ssize_t im_get_get(const u8 *p, size_t len, struct im_wire_get *get,
 	count = le64_to_cpu(get->len);
 	if (off > IM_OFF_MAX || (~count && count > IM_OFF_MAX - off))
 		return -EPROTO;
-
-	name_len = le16_to_cpu(get->name_len);
-	whole = sizeof(*get) + name_len;
-	whole += im_pad(whole);
-	if (whole > len)
+	if (get->name_len && im_fid_none(&get->dir))
 		return -EPROTO;
-	*name = (const char *)p + sizeof(*get);
-	if (name_len &&
-	    (!im_name_ok(*name, name_len) || im_fid_none(&get->dir)))
-		return -EPROTO;
-	if (!im_all_zero(p + sizeof(*get) + name_len,
-			 whole - sizeof(*get) - name_len))
-		return -EPROTO;
-	return whole;
+	return wire_named(p, len, sizeof(*get), le16_to_cpu(get->name_len),
+			  name);
 }
 
 void im_get_put(struct im_buf *b, const struct im_wire_get *get,
 		const char *name)
 {
-	size_t name_len = le16_to_cpu(get->name_len);
-
-	im_buf_put(b, get, sizeof(*get));
-	im_buf_put(b, name, name_len);
-	im_buf_pad(b, sizeof(*get) + name_len);
+	wire_put_named(b, get, sizeof(*get), name, le16_to_cpu(get->name_len));
 }
 
 ssize_t im_ask_get(const u8 *p, size_t len, struct im_wire_ask *ask,
 		   const char **name)
 {
-	size_t name_len, whole;
+	size_t name_len;
 	bool list;
 	u64 end;
 
@@ -488,25 +496,11 @@ ssize_t im_ask_get(const u8 *p, size_t len, struct im_wire_ask *ask,
 	end = 1ULL << ask->bits;
 	if (le32_to_cpu(ask->prefix) >= end)
 		return -EPROTO;
-
-	whole = sizeof(*ask) + name_len;
-	whole += im_pad(whole);
-	if (whole > len)
-		return -EPROTO;
-	*name = (const char *)p + sizeof(*ask);
-	if ((name_len && !im_name_ok(*name, name_len)) ||
-	    !im_all_zero(p + sizeof(*ask) + name_len,
-			 whole - sizeof(*ask) - name_len))
-		return -EPROTO;
-	return whole;
+	return wire_named(p, len, sizeof(*ask), name_len, name);
 }
 
 void im_ask_put(struct im_buf *b, const struct im_wire_ask *ask,
 		const char *name)
 {
-	size_t name_len = le16_to_cpu(ask->name_len);
-
-	im_buf_put(b, ask, sizeof(*ask));
-	im_buf_put(b, name, name_len);
-	im_buf_pad(b, sizeof(*ask) + name_len);
+	wire_put_named(b, ask, sizeof(*ask), name, le16_to_cpu(ask->name_len));
 }

@@ -58,13 +58,6 @@ static void warn(const json_t *answer)
 	}
 }
 
-static const char *get(const json_t *answer, const char *key)
-{
-	const char *text = json_string_value(json_object_get(answer, key));
-
-	return text ? text : "?";
-}
-
 static int not_root(const char *what)
 {
 	return failed("cannot %s: only root may; try sudo", what);
@@ -224,13 +217,13 @@ int cmd_attach(const struct verb *verb, int argc, const char **argv)
 		     !strcmp(reply.code, "bad-invitation") ||
 		     !strcmp(reply.code, "bad-rate") ? EXIT_USAGE : EXIT_FAILED;
 	} else {
-		source = get(reply.json, "url");
+		source = text_of(reply.json, "url");
 		printf("attached %.*s at %s as \"%s\"\n",
 		       (int)strcspn(source, "#"), source, path,
-		       get(reply.json, "name"));
+		       text_of(reply.json, "name"));
 		warn(reply.json);
 		if (wait)
-			rc = wait_in_step(get(reply.json, "name"));
+			rc = wait_in_step(text_of(reply.json, "name"));
 	}
 	reply_free(&reply);
 	free(path);
@@ -289,9 +282,9 @@ static int end(const struct verb *verb, int argc, const char **argv,
 		rc = failed("cannot %s %s: %s", verb->name, key, reply.why);
 	} else {
 		printf("%s \"%s\"; %s is an ordinary directory again\n", done,
-		       get(reply.json, "name"), get(reply.json, "dir"));
+		       text_of(reply.json, "name"), text_of(reply.json, "dir"));
 		printf("Its log stays in %s/%s, to go on from should you %s it again; if you will not, remove that.\n",
-		       get(reply.json, "dir"), IM_STATE_DIR,
+		       text_of(reply.json, "dir"), IM_STATE_DIR,
 		       !strcmp(verb->name, "detach") ? "attach" : "export");
 	}
 	reply_free(&reply);

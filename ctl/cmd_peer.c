@@ -35,30 +35,6 @@ static json_int_t seconds_of(const char *text)
 	return 0;
 }
 
-static const char *get(const json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text ? text : "?";
-}
-
-static json_int_t num(const json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
-static void print_when(FILE *out, json_int_t seconds)
-{
-	char text[32];
-	time_t t = (time_t)seconds;
-	struct tm tm;
-
-	if (!localtime_r(&t, &tm) ||
-	    !strftime(text, sizeof(text), "%F %T", &tm))
-		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, seconds);
-	fputs(text, out);
-}
-
 /* A usage error if one of these is not UTF-8, which JSON wants. */
 static bool are_text(const char *a, const char *b)
 {
@@ -114,14 +90,14 @@ int cmd_invite(const struct verb *verb, int argc, const char **argv)
 		rc = failed("cannot invite to \"%s\": %s", name, reply.why);
 		goto out_free;
 	}
-	printf("%s\n", get(reply.json, "invitation"));
+	printf("%s\n", text_of(reply.json, "invitation"));
 	fflush(stdout);
 	fputs("Good once, until ", stderr);
-	print_when(stderr, num(reply.json, "expires"));
+	print_seconds(stderr, int_of(reply.json, "expires"));
 	fprintf(stderr,
 		", for whoever has it: hand it on by a way that you trust.\n"
 		"On the other machine, which must reach %s, port %" JSON_INTEGER_FORMAT ": intermezzoctl attach INVITATION DIR\n",
-		get(reply.json, "host"), num(reply.json, "port"));
+		text_of(reply.json, "host"), int_of(reply.json, "port"));
 out_free:
 	reply_free(&reply);
 	return rc;
@@ -132,26 +108,26 @@ static void print_peer(const json_t *peer)
 	json_t *list = json_object_get(peer, "filesets"), *o;
 	size_t i;
 
-	printf("%s: %s\n    fingerprint %s\n    ", get(peer, "name"),
-	       num(peer, "connections") ? "connected" : "not connected",
-	       get(peer, "fingerprint"));
+	printf("%s: %s\n    fingerprint %s\n    ", text_of(peer, "name"),
+	       int_of(peer, "connections") ? "connected" : "not connected",
+	       text_of(peer, "fingerprint"));
 	fputs("since ", stdout);
-	print_when(stdout, num(peer, "since"));
-	if (num(peer, "seen")) {
+	print_seconds(stdout, int_of(peer, "since"));
+	if (int_of(peer, "seen")) {
 		fputs(", last seen ", stdout);
-		print_when(stdout, num(peer, "seen"));
+		print_seconds(stdout, int_of(peer, "seen"));
 	} else {
 		fputs(", never seen", stdout);
 	}
 	putchar('\n');
 	json_array_foreach(list, i, o) {
-		printf("    %s: ", get(o, "name"));
-		if (num(o, "revoked")) {
+		printf("    %s: ", text_of(o, "name"));
+		if (int_of(o, "revoked")) {
 			fputs("revoked ", stdout);
-			print_when(stdout, num(o, "revoked"));
+			print_seconds(stdout, int_of(o, "revoked"));
 			putchar('\n');
 		} else {
-			printf("%s\n", get(o, "rights"));
+			printf("%s\n", text_of(o, "rights"));
 		}
 	}
 }
@@ -190,15 +166,15 @@ int cmd_peers(const struct verb *verb, int argc, const char **argv)
 		return EXIT_OK;
 	}
 	printf("This machine: fingerprint %s\n",
-	       get(reply.json, "fingerprint"));
+	       text_of(reply.json, "fingerprint"));
 	list = json_object_get(reply.json, "peers");
 	json_array_foreach(list, i, o)
 		print_peer(o);
 	list = json_object_get(reply.json, "invitations");
 	json_array_foreach(list, i, o) {
-		printf("invitation %s: to %s, %s, good until ", get(o, "id"),
-		       get(o, "fileset"), get(o, "rights"));
-		print_when(stdout, num(o, "expires"));
+		printf("invitation %s: to %s, %s, good until ", text_of(o, "id"),
+		       text_of(o, "fileset"), text_of(o, "rights"));
+		print_seconds(stdout, int_of(o, "expires"));
 		putchar('\n');
 	}
 	reply_free(&reply);
@@ -231,11 +207,11 @@ int cmd_revoke(const struct verb *verb, int argc, const char **argv)
 				   args[1]), &reply);
 	if (rc)
 		rc = failed("cannot revoke %s: %s", args[0], reply.why);
-	else if (!*get(reply.json, "name"))
+	else if (!*text_of(reply.json, "name"))
 		printf("the invitation is not good any more\n");
 	else
 		printf("%s (fingerprint %s) has no access to %s any more; it keeps what it has\n",
-		       get(reply.json, "name"), get(reply.json, "fingerprint"),
+		       text_of(reply.json, "name"), text_of(reply.json, "fingerprint"),
 		       args[1] ? args[1] : "anything");
 	reply_free(&reply);
 	return rc;

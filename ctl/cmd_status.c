@@ -93,18 +93,6 @@ static json_t *find(json_t *list, const char *name)
 	return NULL;
 }
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
-static json_int_t int_of(const json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
 /* The daemon's filesets, each with the module's fields; then the others. */
 static void join(json_t *list, json_t *managed)
 {

@@ -5,16 +5,10 @@
  */
 #include "ctl.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "common/text.h"
-
-static u64 verify_int(const json_t *o, const char *key)
-{
-	return (u64)json_integer_value(json_object_get(o, key));
-}
 
 static int hex_value(char c)
 {
@@ -68,8 +62,8 @@ static void verify_print(const json_t *o, int json)
 
 static int verify_sum(const char *name, const json_t *o, int json)
 {
-	u64 differences = verify_int(o, "differences");
-	u64 mended = verify_int(o, "mended"), busy = verify_int(o, "busy");
+	json_int_t differences = int_of(o, "differences");
+	json_int_t mended = int_of(o, "mended"), busy = int_of(o, "busy");
 	const char *error = json_string_value(json_object_get(o, "error"));
 
 	if (json) {
@@ -80,16 +74,16 @@ static int verify_sum(const char *name, const json_t *o, int json)
 		putchar('\n');
 		json_decref(sum);
 	} else {
-		printf("%s: %" PRIu64 " objects in %" PRIu64 " directories, ",
-		       name, verify_int(o, "objects"),
-		       verify_int(o, "directories"));
-		print_bytes(stdout, verify_int(o, "bytes"));
-		printf(" read here: %" PRIu64 " differ%s", differences,
+		printf("%s: %" JSON_INTEGER_FORMAT " objects in %" JSON_INTEGER_FORMAT " directories, ",
+		       name, int_of(o, "objects"),
+		       int_of(o, "directories"));
+		print_bytes(stdout, int_of(o, "bytes"));
+		printf(" read here: %" JSON_INTEGER_FORMAT " differ%s", differences,
 		       differences == 1 ? "s" : "");
 		if (mended)
-			printf(", %" PRIu64 " mended", mended);
+			printf(", %" JSON_INTEGER_FORMAT " mended", mended);
 		if (busy)
-			printf(", %" PRIu64 " not compared", busy);
+			printf(", %" JSON_INTEGER_FORMAT " not compared", busy);
 		putchar('\n');
 	}
 	if (error && *error)
@@ -163,7 +157,7 @@ int cmd_verify(const struct verb *verb, int argc, const char **argv)
 		failed("cannot verify \"%s\": %s", args[0], reply.why);
 		rc = !strcmp(reply.code, "bad-rate") ? EXIT_USAGE : EXIT_FAILED;
 	} else {
-		rc = verify_loop(args[0], (json_int_t)verify_int(reply.json,
+		rc = verify_loop(args[0], (json_int_t)int_of(reply.json,
 								 "id"), json);
 	}
 	reply_free(&reply);

@@ -73,6 +73,9 @@ extern char *daemon_sock;	/* NULL: the usual one */
 int daemon_call(const char *method, const char *path, json_t *request,
 		struct reply *reply);
 void reply_free(struct reply *reply);
+/* Of an object in its answer; "" and 0 if there is no such thing. */
+const char *text_of(const json_t *o, const char *key);
+json_int_t int_of(const json_t *o, const char *key);
 
 /* print.c */
 /* "name" with what cannot be shown as \n, \t, \\, \", \xHH; reversible. */
@@ -80,7 +83,9 @@ void print_quoted(FILE *out, const char *s, size_t len);
 /* key: text, or if that is not UTF-8 (or has NUL) key_hex: its bytes. */
 void json_put_bytes(json_t *object, const char *key, const void *p, size_t len);
 void print_bytes(FILE *out, u64 bytes);		/* 12.3 MiB */
-void print_time(FILE *out, s64 ns);		/* local, with ms */
+/* Since 1970, as local time. */
+void print_seconds(FILE *out, s64 s);
+void print_time(FILE *out, s64 ns);		/* with ms */
 
 /* record.c */
 void record_print(FILE *out, const struct im_rec *rec,

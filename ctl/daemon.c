@@ -138,3 +138,15 @@ void reply_free(struct reply *reply)
 	json_decref(reply->json);
 	reply->json = NULL;
 }
+
+const char *text_of(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+json_int_t int_of(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}

@@ -80,16 +80,24 @@ void print_bytes(FILE *out, u64 bytes)
 	fprintf(out, "%.1f %s", value, units[unit]);
 }
 
-void print_time(FILE *out, s64 ns)
+void print_seconds(FILE *out, s64 s)
 {
-	time_t s = ns / 1000000000;
+	time_t t = s;
 	char text[32];
 	struct tm tm;
 
-	if (ns % 1000000000 < 0)
-		s--;
-	if (!localtime_r(&s, &tm) ||
+	if (!localtime_r(&t, &tm) ||
 	    !strftime(text, sizeof(text), "%F %T", &tm))
 		snprintf(text, sizeof(text), "%lld", (long long)s);
-	fprintf(out, "%s.%03d", text, (int)((ns - s * 1000000000) / 1000000));
+	fputs(text, out);
+}
+
+void print_time(FILE *out, s64 ns)
+{
+	s64 s = ns / 1000000000;
+
+	if (ns % 1000000000 < 0)
+		s--;
+	print_seconds(out, s);
+	fprintf(out, ".%03d", (int)((ns - s * 1000000000) / 1000000));
 }

@@ -264,7 +264,7 @@ char *fid_text(const char *name)
 
 /* Start and end */
 
-static int free_port(void)
+int free_port(void)
 {
 	struct sockaddr_in sa = {
 		.sin_family = AF_INET,
@@ -384,11 +384,11 @@ bool fake_stop(void)
 
 /* Requests */
 
-int tcp_connect(void)
+int port_connect(int to)
 {
 	struct sockaddr_in sa = {
 		.sin_family = AF_INET,
-		.sin_port = htons(port),
+		.sin_port = htons(to),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -396,6 +396,11 @@ int tcp_connect(void)
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
 		diag("connect: %m");
 	return fd;
+}
+
+int tcp_connect(void)
+{
+	return port_connect(port);
 }
 
 static size_t take(char *p, size_t size, size_t n, void *arg)

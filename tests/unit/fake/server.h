@@ -54,6 +54,8 @@ struct ask {
 void ask(struct reply *r, const char *url, const struct ask *how);
 long ask_status(const char *url);
 int tcp_connect(void);
+int port_connect(int to);	/* of 127.0.0.1, as this: */
+int free_port(void);
 
 /* All frames of an answer. */
 #define FRAMES 4096

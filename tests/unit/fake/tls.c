@@ -2,7 +2,6 @@
 #include "../tap.h"
 #include "tls.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,39 +11,14 @@
 static char where[64], *listeners[] = { where, NULL };
 int tls_port;
 
-static int find_port(void)
-{
-	struct sockaddr_in sa = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	socklen_t len = sizeof(sa);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) ||
-	    getsockname(fd, (struct sockaddr *)&sa, &len))
-		abort();
-	close(fd);
-	return ntohs(sa.sin_port);
-}
-
 int tls_connect(void)
 {
-	struct sockaddr_in sa = {
-		.sin_family = AF_INET,
-		.sin_port = htons(tls_port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
-		diag("connect: %m");
-	return fd;
+	return port_connect(tls_port);
 }
 
 bool tls_start(void)
 {
-	tls_port = find_port();
+	tls_port = free_port();
 	snprintf(where, sizeof(where), "127.0.0.1:%d", tls_port);
 	conf.listen_tls = listeners;
 	return fake_start();
