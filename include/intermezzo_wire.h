@@ -20,7 +20,7 @@
  *   GET  /im/1/NAME/now?inc=I
  *        200: struct im_wire_info, sent when all that was logged here before
  *        the request came is durable: it is at or below `durable`.
- *   GET  /im/1/NAME/kml?inc=I&from=N[&seen=M&epoch=E]
+ *   GET  /im/1/NAME/kml?inc=I&from=N[&seen=M&epoch=E][&riders=BYTES]
  *        200: frames, without end while both sides live: RECORDS with whole
  *        consecutive records from N on as soon as they are durable, EPOCH
  *        before the first and before each that begins another epoch, ALIVE
@@ -28,7 +28,10 @@
  *        log, or lies beyond its end; or record M, the newest that the client
  *        may have seen, is not of epoch E here: this server is a copy of the
  *        one that it came from, or was restored from a backup; resynchronise.
- *        409: another incarnation.
+ *        409: another incarnation. riders: the data of small changes that are
+ *        news may come before the RECORDS that tell of them, at most so many
+ *        bytes each time: RIDERS, then what a data request for its items would
+ *        be answered, END included.
  *   GET  /im/1/NAME/snapshot?inc=I[&fid=FID][&seen=M&epoch=E]
  *        200: frames: BEGIN; EPOCH of its start, and of each later epoch, the
  *        last is of now; OBJECT of the root or of fid, or GONE; then, if it
@@ -90,6 +93,7 @@
 #define IM_WIRE_GETS		8192	/* items in one request */
 #define IM_WIRE_BODY_MAX	(8U << 20)	/* request body other than delta */
 #define IM_WIRE_ASKS	256		/* items in one digest request */
+#define IM_WIRE_RIDERS	(128U << 10)	/* content of riders at a time */
 #define IM_WIRE_DIGESTS	4		/* such requests to one fileset at a time */
 #define IM_WIRE_SIG_MAX		(256U << 20)
 
@@ -147,6 +151,7 @@ enum im_frame_type {
 	IM_FR_EPOCH,		/* struct im_wire_epoch */
 	IM_FR_DIGEST,		/* array of struct im_wire_sum */
 	IM_FR_CONTENT,		/* one or more im_wire_content, in the last DIR */
+	IM_FR_RIDERS,		/* im_wire_get items, each with a recno to come */
 	__IM_FR_LAST,
 	IM_FR_MAX = __IM_FR_LAST - 1,
 };

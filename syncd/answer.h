@@ -49,7 +49,7 @@ struct hint {
 };
 
 /* Each returns NULL for want of memory, or sets *err (-errno) and text. */
-struct answer *kml_answer(struct fset *f, u64 from, int *err);
+struct answer *kml_answer(struct fset *f, u64 from, u32 riders, int *err);
 struct answer *snapshot_answer(const struct im_fid *fid);	/* NULL: all */
 struct answer *stat_answer(struct im_buf *body);		/* takes body */
 struct answer *data_answer(struct im_buf *body);		/* takes body */
@@ -102,5 +102,8 @@ int kml_lineage(struct fset *f, u64 seen, u64 epoch);
 int kml_put_epoch(struct fset *f, struct im_buf *out, u64 recno, u64 *next);
 /* Returns when the log is durable up to its newest record of now. */
 int kml_settle(struct fset *f, const atomic_bool *stop);
+
+/* riders.c: of the records in buf, as the kernel gave them, if it can be. */
+void riders_put(struct answer *a, const u8 *buf, size_t len, u32 most);
 
 #endif /* _SYNCD_ANSWER_H */

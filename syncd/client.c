@@ -328,13 +328,29 @@ static int client_window_end(struct client *c, u64 recno)
 	return tree_limbo_clean(&c->tree, true);
 }
 
-static int client_batch_apply(struct client *c, struct client_batch *b,
-			      u64 next)
+/* Data that came along with the log need not be asked for. */
+static void client_batch_load(struct stream *s, struct client_batch *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->n; i++) {
+		struct fold_item *it = &b->v[i];
+
+		if (it->act == FOLD_APPLY && im_op_is_data(fold_op(it)) &&
+		    !it->unknown)
+			it->load = stream_rider(s, it);
+	}
+}
+
+static int client_batch_apply(struct client *c, struct stream *s,
+			      struct client_batch *b, u64 next)
 {
 	size_t i;
 	int err;
 
 	err = fold_run(b->v, b->n, c->tree.self, client_window(c));
+	if (!err)
+		client_batch_load(s, b);
 	for (i = 0; !err && i < b->n; i++) {
 		if (client_stopped(c))
 			return -ECANCELED;
@@ -459,7 +475,7 @@ static int client_bytes(struct client *c, struct stream *s,
 			client_ahead(c);
 		}
 		if (!err)
-			err = client_batch_apply(c, b, *next);
+			err = client_batch_apply(c, s, b, *next);
 		client_batch_clear(b);
 	}
 	return err;

@@ -137,10 +137,8 @@ static int fetch_gone(struct fetch *f, const u8 *p, size_t len)
 	return f->sink->gone(f->arg, f->i++);
 }
 
-static int fetch_frame(void *arg, unsigned int type, const u8 *p, size_t len)
+int fetch_frame(struct fetch *f, unsigned int type, const u8 *p, size_t len)
 {
-	struct fetch *f = arg;
-
 	switch (type) {
 	case IM_FR_FILE:
 		return fetch_file(f, p, len);
@@ -163,27 +161,65 @@ static int fetch_frame(void *arg, unsigned int type, const u8 *p, size_t len)
 	return -EPROTO;
 }
 
+struct fetch *fetch_begin(const struct fetch_want *v, unsigned int n,
+			  const struct fetch_sink *sink, void *arg)
+{
+	struct fetch *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->v = v;
+	f->n = n;
+	f->sink = sink;
+	f->arg = arg;
+	f->hash = XXH3_createState();
+	if (f->hash)
+		return f;
+	free(f);
+	return NULL;
+}
+
+bool fetch_ended(const struct fetch *f)
+{
+	return f->ended;
+}
+
+void fetch_free(struct fetch *f)
+{
+	if (!f)
+		return;
+	XXH3_freeState(f->hash);
+	free(f);
+}
+
+static int fetch_http_frame(void *arg, unsigned int type, const u8 *p,
+			    size_t len)
+{
+	return fetch_frame(arg, type, p, len);
+}
+
 int fetch_data(struct http *h, u64 inc, const struct fetch_want *v,
 	       unsigned int n, const struct fetch_sink *sink, void *arg)
 {
-	struct fetch f = { .v = v, .n = n, .sink = sink, .arg = arg };
 	struct im_buf body = { 0 };
+	struct fetch *f;
 	char what[64];
 	int err;
 
 	if (!n)
 		return 0;
-	f.hash = XXH3_createState();
+	f = fetch_begin(v, n, sink, arg);
 	fetch_body(&body, v, n);
-	err = f.hash ? body.err : -ENOMEM;
+	err = f ? body.err : -ENOMEM;
 	if (!err) {
 		snprintf(what, sizeof(what), "data?inc=%" PRIu64, inc);
-		err = http_frames(h, what, body.p, body.len, fetch_frame, &f);
+		err = http_frames(h, what, body.p, body.len, fetch_http_frame,
+				  f);
 	}
-	if (!err && !f.ended)
+	if (!err && !fetch_ended(f))
 		err = -ENOLINK;
 	im_buf_free(&body);
-	XXH3_freeState(f.hash);
+	fetch_free(f);
 	return err;
 }
 

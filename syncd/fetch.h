@@ -35,6 +35,17 @@ struct fetch_sink {
 int fetch_data(struct http *h, u64 inc, const struct fetch_want *v,
 	       unsigned int n, const struct fetch_sink *sink, void *arg);
 
+/*
+ * The same for frames that come otherwise. v is borrowed until fetch_free().
+ * fetch_frame(): 0, -EPROTO, -EBADMSG, or what the sink said.
+ */
+struct fetch;
+struct fetch *fetch_begin(const struct fetch_want *v, unsigned int n,
+			  const struct fetch_sink *sink, void *arg);
+int fetch_frame(struct fetch *f, unsigned int type, const u8 *p, size_t len);
+bool fetch_ended(const struct fetch *f);	/* all of it has come */
+void fetch_free(struct fetch *f);
+
 /* Objects: obj is NULL when it is gone; borrowed. */
 int fetch_stat(struct http *h, u64 inc, const struct fetch_want *v,
 	       unsigned int n,

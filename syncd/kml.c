@@ -24,6 +24,7 @@ struct kml {
 	struct answer a;
 	int fd;
 	bool begun;
+	u32 riders;		/* bytes of data that may come along */
 	u64 epoch_next;		/* first record that wants another EPOCH */
 	_Alignas(8) u8 buf[KML_READ];
 };
@@ -193,6 +194,8 @@ static int kml_more(struct answer *a)
 		n = read(k->fd, k->buf, sizeof(k->buf));
 		if (n > 0) {
 			k->begun = true;
+			if (k->riders)
+				riders_put(a, k->buf, n, k->riders);
 			return kml_put_records(k, n);
 		}
 		if (!n)
@@ -237,7 +240,7 @@ static void kml_free(struct answer *a)
 	free(k);
 }
 
-struct answer *kml_answer(struct fset *f, u64 from, int *err)
+struct answer *kml_answer(struct fset *f, u64 from, u32 riders, int *err)
 {
 	struct im_ioc_info info;
 	struct kml *k;
@@ -263,6 +266,7 @@ struct answer *kml_answer(struct fset *f, u64 from, int *err)
 	}
 	memset(k, 0, offsetof(struct kml, buf));
 	k->fd = fd;
+	k->riders = riders;
 	k->a.more = kml_more;
 	k->a.free = kml_free;
 	return &k->a;

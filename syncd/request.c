@@ -233,12 +233,19 @@ static bool run_lineage_ok(struct request *r)
 
 static void run_kml(struct request *r)
 {
+	const char *text = param(r, "riders");
 	struct answer *a;
+	u64 riders = 0;
 	int err = 0;
 
+	if (text && (!param_u64(text, &riders) || riders > IM_WIRE_RIDERS)) {
+		request_fail(r, 400, "riders must be at most %u bytes",
+			     IM_WIRE_RIDERS);
+		return;
+	}
 	if (!run_lineage_ok(r))
 		return;
-	a = kml_answer(r->f, r->from, &err);
+	a = kml_answer(r->f, r->from, riders, &err);
 	if (a)
 		run_answer(r, a);
 	else if (err == -ESTALE || err == -EBADMSG || err == -EINVAL)

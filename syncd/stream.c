@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include "rider.h"
 
 #define STREAM_EPOCHS	(1U << 20)	/* bytes: more than records can have */
 #define STREAM_ROOM	(16U << 20)	/* then the server has to wait */
@@ -13,6 +14,7 @@ struct stream {
 	struct http *h;
 	u64 from;
 	char args[LINEAGE_ARGS];
+	struct riders *riders;
 	atomic_bool quit;
 	pthread_mutex_t lock;		/* all below */
 	pthread_cond_t cond;
@@ -72,6 +74,8 @@ static int stream_frame(void *arg, unsigned int type, const u8 *p, size_t len)
 	struct fset *f = s->c->f;
 	__le64 durable;
 
+	if (type == IM_FR_RIDERS || riders_under_way(s->riders))
+		return riders_frame(s->riders, type, p, len);
 	switch (type) {
 	case IM_FR_RECORDS:
 		return len ? stream_records(s, p, len) : -EPROTO;
@@ -91,14 +95,23 @@ static int stream_frame(void *arg, unsigned int type, const u8 *p, size_t len)
 	return -EPROTO;
 }
 
+/* A quarter of a second of the link: records do not wait longer for them. */
+static u32 stream_riders(const struct client *c)
+{
+	u64 rate = __atomic_load_n(&c->f->bucket.rate, __ATOMIC_RELAXED);
+
+	return rate && rate / 4 < IM_WIRE_RIDERS ? rate / 4 : IM_WIRE_RIDERS;
+}
+
 static void *stream_main(void *arg)
 {
 	struct stream *s = arg;
-	char what[96 + LINEAGE_ARGS];
+	char what[128 + LINEAGE_ARGS];
 	int err;
 
-	snprintf(what, sizeof(what), "kml?inc=%" PRIu64 "&from=%" PRIu64 "%s",
-		 s->c->inc, s->from, s->args);
+	snprintf(what, sizeof(what),
+		 "kml?inc=%" PRIu64 "&from=%" PRIu64 "%s&riders=%u", s->c->inc,
+		 s->from, s->args, stream_riders(s->c));
 	err = http_frames(s->h, what, NULL, 0, stream_frame, s);
 	pthread_mutex_lock(&s->lock);
 	s->err = err ? err : -ENOLINK;
@@ -119,9 +132,12 @@ int stream_start(struct stream **out, struct client *c, u64 from,
 	s->c = c;
 	s->from = from;
 	snprintf(s->args, sizeof(s->args), "%s", args);
+	s->riders = riders_new();
+	if (!s->riders)
+		goto err_free;
 	s->h = http_new(&c->remote, c->f, &s->quit);
 	if (!s->h)
-		goto err_free;
+		goto err_riders;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->cond, NULL);
 	err = -pthread_create(&s->thread, NULL, stream_main, s);
@@ -134,6 +150,8 @@ err_http:
 	pthread_cond_destroy(&s->cond);
 	pthread_mutex_destroy(&s->lock);
 	http_free(s->h);
+err_riders:
+	riders_free(s->riders);
 err_free:
 	free(s);
 	return err;
@@ -153,6 +171,7 @@ void stream_stop(struct stream *s)
 	http_free(s->h);
 	im_buf_free(&s->q);
 	im_buf_free(&s->epochs);
+	riders_free(s->riders);
 	free(s);
 }
 
@@ -210,6 +229,11 @@ int stream_take(struct stream *s, u8 **p, size_t *len, unsigned int ms)
 	}
 	pthread_mutex_unlock(&s->lock);
 	return err;
+}
+
+struct fetch_load *stream_rider(struct stream *s, const struct fold_item *it)
+{
+	return riders_take(s->riders, it->recno, &it->rec->fid, &it->ranges);
 }
 
 /* Only once stream_take() has failed: then the thread has ended. */

@@ -27,6 +27,8 @@ int stream_take(struct stream *s, u8 **p, size_t *len, unsigned int ms);
  * stream_take() gave. false: there is none. take: it is now.
  */
 bool stream_epoch(struct stream *s, struct im_wire_epoch *e, bool take);
+/* The data of the item if it came along, all of it; the caller frees it. */
+struct fetch_load *stream_rider(struct stream *s, const struct fold_item *it);
 const char *stream_error(struct stream *s);
 
 #endif /* _SYNCD_STREAM_H */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <xxhash.h>
 
 #include "syncd/invite.h"
 #include "tests/unit/samples.h"
@@ -164,6 +165,63 @@ static void frames(void)
 	im_buf_free(&obj);
 }
 
+static void rider(struct im_buf *b, u32 index, u64 off, const char *text)
+{
+	struct im_wire_file w = {
+		.index = cpu_to_le32(index),
+		.mode = cpu_to_le32(S_IFREG | 0644),
+		.fid = sample_fid(1234, 5),
+		.size = cpu_to_le64(100),
+		.off = cpu_to_le64(off),
+		.len = cpu_to_le64(strlen(text)),
+	};
+	struct im_wire_fileend e = {
+		.xxh3 = cpu_to_le64(XXH3_64bits(text, strlen(text))),
+		.size = w.size,
+	};
+	char data[64];
+	__le64 at = cpu_to_le64(off);
+
+	memcpy(data, &at, 8);
+	memcpy(data + 8, text, strlen(text));
+	im_frame_put(b, IM_FR_FILE, &w, sizeof(w), 0);
+	im_frame_put(b, IM_FR_DATA, data, 8 + strlen(text), 0);
+	im_frame_put(b, IM_FR_FILEEND, &e, sizeof(e), 0);
+}
+
+static void riders(void)
+{
+	static u8 buf[IM_REC_MAX];
+	struct im_wire_get get = {
+		.fid = sample_fid(1234, 5),
+		.recno = cpu_to_le64(21),
+		.off = cpu_to_le64(8),
+		.len = cpu_to_le64(5),
+	};
+	struct im_buf b = { 0 }, items = { 0 };
+
+	im_get_put(&items, &get, "");
+	im_frame_put(&b, IM_FR_RIDERS, items.p, items.len, 0);
+	rider(&b, 0, 8, "first");
+	im_frame_put(&b, IM_FR_END, "", 0, 0);
+	im_frame_put(&b, IM_FR_RECORDS, buf, record(buf, IM_OP_CLOSE), 0);
+	save("riders", b.p, b.len, "one");
+	get.off = cpu_to_le64(64);
+	im_get_put(&items, &get, "");
+	get.recno = cpu_to_le64(22);
+	get.fid = sample_fid(1235, 5);
+	im_get_put(&items, &get, "");
+	im_buf_reset(&b);
+	im_frame_put(&b, IM_FR_RIDERS, items.p, items.len, 1);
+	rider(&b, 0, 8, "first");
+	rider(&b, 1, 64, "two");
+	im_frame_put(&b, IM_FR_GONE, &get.fid, sizeof(get.fid), 0);
+	im_frame_put(&b, IM_FR_END, "", 0, 0);
+	save("riders", b.p, b.len, "three");
+	im_buf_free(&items);
+	im_buf_free(&b);
+}
+
 /* The text, and what is under its prefix and sum. */
 static void invitations(void)
 {
@@ -231,6 +289,7 @@ int main(int argc, char **argv)
 	gets();
 	asks();
 	frames();
+	riders();
 	invitations();
 	peers();
 	redeems();
