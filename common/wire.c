@@ -469,6 +469,16 @@ ssize_t im_get_get(const u8 *p, size_t len, struct im_wire_get *get,
 			  name);
 }
 
+bool im_get_goes_on(const struct im_wire_get *get,
+		    const struct im_wire_get *next)
+{
+	u64 off = le64_to_cpu(get->off), len = le64_to_cpu(get->len);
+
+	return im_fid_eq(&get->fid, &next->fid) && get->recno == next->recno &&
+	       !get->name_len && !next->name_len && ~len &&
+	       le64_to_cpu(next->off) >= off + len;
+}
+
 void im_get_put(struct im_buf *b, const struct im_wire_get *get,
 		const char *name)
 {

@@ -88,6 +88,9 @@ ssize_t im_get_get(const u8 *p, size_t len, struct im_wire_get *get,
 		   const char **name);
 void im_get_put(struct im_buf *b, const struct im_wire_get *get,
 		const char *name);
+/* Is next answered together with get? */
+bool im_get_goes_on(const struct im_wire_get *get,
+		    const struct im_wire_get *next);
 
 /* The same for items of a digest request. */
 ssize_t im_ask_get(const u8 *p, size_t len, struct im_wire_ask *ask,

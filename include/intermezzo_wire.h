@@ -46,7 +46,10 @@
  *   POST /im/1/NAME/data?inc=I
  *        body: im_wire_get items, at most IM_WIRE_GETS; 200: per item, in
  *        order: FILE, then DATA and HOLE, then FILEEND; or GONE. Then END.
- *        Several ranges of one file are several items.
+ *        Several ranges of one file are several items; those in a row with
+ *        the same fid and recno, without a name, each with an end and followed
+ *        by one that lies behind it, have one answer: FILE (off, len: of the
+ *        first), all DATA and HOLE, FILEEND.
  *   POST /im/1/NAME/delta?inc=I&fid=FID[&recno=N][&dir=FID&name=HEX]
  *        body: a librsync signature (BLAKE2) of what the client has, at most
  *        IM_WIRE_SIG_MAX; 200: FILE, DELTA frames (a librsync delta),

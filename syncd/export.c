@@ -256,34 +256,55 @@ static int stat_more(struct answer *a)
 	return 1;
 }
 
+/* The range of the item, in a file of that size. */
+static void data_range(struct items *s, const struct stat *st)
+{
+	u64 len = le64_to_cpu(s->get.len);
+
+	s->pos = le64_to_cpu(s->get.off);
+	if (s->pos > (u64)st->st_size)
+		s->pos = st->st_size;
+	s->end = st->st_size;
+	if (len < s->end - s->pos)
+		s->end = s->pos + len;
+	s->seek = (u64)st->st_blocks * 512 < (u64)st->st_size ||
+		  s->end - s->pos > HOLE_TRY;
+	s->data_end = s->seek ? s->pos : s->end;
+}
+
+/* Takes the next item if its answer is a part of this one's. */
+static bool data_goes_on(struct items *s)
+{
+	struct im_wire_get next;
+	const char *name;
+
+	return s->at < s->body.len &&
+	       im_get_get(s->body.p + s->at, s->body.len - s->at, &next,
+			  &name) > 0 &&
+	       im_get_goes_on(&s->get, &next) && items_next(s);
+}
+
 /* Begins the next item: 1; 0: there is none. */
 static int data_open(struct items *s)
 {
-	u64 len;
 	struct stat st;
 	int fd;
 
 	do {
 		if (!items_next(s))
 			return 0;
-		len = le64_to_cpu(s->get.len);
 		fd = answer_file(&s->a, &s->get.fid, &s->hint, s->index,
-				 le64_to_cpu(s->get.off), len, &st);
+				 le64_to_cpu(s->get.off),
+				 le64_to_cpu(s->get.len), &st);
 		if (fd < 0 && fd != -ESTALE)
 			return fd;
+		while (fd < 0 && data_goes_on(s))
+			;
 	} while (fd < 0 && s->a.out.len < OUT_MAX);
 	if (fd < 0)
 		return 1;
 	s->fd = fd;
-	s->pos = le64_to_cpu(s->get.off);
-	if (s->pos > (u64)st.st_size)
-		s->pos = st.st_size;
-	s->end = st.st_size;
-	if (len < s->end - s->pos)
-		s->end = s->pos + len;
-	s->seek = (u64)st.st_blocks * 512 < (u64)st.st_size ||
-		  s->end - s->pos > HOLE_TRY;
-	s->data_end = s->seek ? s->pos : s->end;
+	data_range(s, &st);
 	XXH3_64bits_reset(s->hash);
 	return 1;
 }
@@ -377,6 +398,7 @@ static int data_more(struct answer *a)
 {
 	struct items *s = (struct items *)a;
 	size_t fill = ANSWER_FILL;
+	struct stat st;
 	int r;
 
 	while (a->out.len < fill) {
@@ -401,6 +423,12 @@ static int data_more(struct answer *a)
 					 (unsigned long long)s->pos);
 				return r;
 			}
+			continue;
+		}
+		if (data_goes_on(s)) {
+			if (fstat(s->fd, &st))
+				return -errno;
+			data_range(s, &st);
 			continue;
 		}
 		answer_fileend(a, s->fd, XXH3_64bits_digest(s->hash));

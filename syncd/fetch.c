@@ -16,7 +16,7 @@ struct fetch {
 	const struct fetch_sink *sink;
 	void *arg;
 	bool in_file, ended;
-	u64 at, end;			/* what may still come of this file */
+	u64 at, end;			/* what may still come of this range */
 	XXH3_state_t *hash;
 	u64 bytes;
 };
@@ -65,6 +65,30 @@ static int fetch_file(struct fetch *f, const u8 *p, size_t len)
 	return f->sink->file(f->arg, f->i, &w);
 }
 
+/* im_get_goes_on() */
+static bool fetch_goes_on(const struct fetch *f)
+{
+	const struct fetch_want *w = &f->v[f->i], *next = w + 1;
+
+	return f->i + 1 < f->n && im_fid_eq(&w->fid, &next->fid) &&
+	       w->recno == next->recno && !w->name && !next->name &&
+	       w->len != FETCH_ALL && next->off >= w->off + w->len;
+}
+
+/* Goes on to the range of this file that [off, off + n) lies in. */
+static int fetch_place(struct fetch *f, u64 off, u64 n)
+{
+	while (off < f->at || off > f->end || n > f->end - off) {
+		if (!fetch_goes_on(f))
+			return -EPROTO;
+		f->i++;
+		f->at = f->v[f->i].off;
+		f->end = f->v[f->i].len == FETCH_ALL ? FETCH_OFF_MAX :
+			 f->at + f->v[f->i].len;
+	}
+	return 0;
+}
+
 static int fetch_bytes(struct fetch *f, const u8 *p, size_t len)
 {
 	__le64 v;
@@ -74,7 +98,7 @@ static int fetch_bytes(struct fetch *f, const u8 *p, size_t len)
 		return -EPROTO;
 	memcpy(&v, p, 8);
 	off = le64_to_cpu(v);
-	if (off < f->at || off > f->end || len - 8 > f->end - off)
+	if (fetch_place(f, off, len - 8))
 		return -EPROTO;
 	XXH3_64bits_update(f->hash, p + 8, len - 8);
 	f->at = off + len - 8;
@@ -104,7 +128,7 @@ static int fetch_hole(struct fetch *f, const u8 *p, size_t len)
 	memcpy(v, p, sizeof(v));
 	off = le64_to_cpu(v[0]);
 	n = le64_to_cpu(v[1]);
-	if (!n || off < f->at || off > f->end || n > f->end - off)
+	if (!n || fetch_place(f, off, n))
 		return -EPROTO;
 	fetch_hash_zero(f->hash, n);
 	f->at = off + n;
@@ -121,6 +145,8 @@ static int fetch_fileend(struct fetch *f, const u8 *p, size_t len)
 	if (XXH3_64bits_digest(f->hash) != le64_to_cpu(e.xxh3))
 		return -EBADMSG;
 	f->in_file = false;
+	while (fetch_goes_on(f))
+		f->i++;
 	f->i++;
 	return f->sink->end(f->arg, &e);
 }
@@ -128,13 +154,18 @@ static int fetch_fileend(struct fetch *f, const u8 *p, size_t len)
 static int fetch_gone(struct fetch *f, const u8 *p, size_t len)
 {
 	struct im_fid fid;
+	unsigned int i;
 
 	if (f->in_file || f->ended || f->i >= f->n || len != sizeof(fid))
 		return -EPROTO;
 	memcpy(&fid, p, sizeof(fid));
 	if (!im_fid_eq(&fid, &f->v[f->i].fid))
 		return -EPROTO;
-	return f->sink->gone(f->arg, f->i++);
+	i = f->i;
+	while (fetch_goes_on(f))
+		f->i++;
+	f->i++;
+	return f->sink->gone(f->arg, i);
 }
 
 int fetch_frame(struct fetch *f, unsigned int type, const u8 *p, size_t len)

@@ -21,7 +21,8 @@ struct fetch_want {
 
 /*
  * Called for each want, in order: gone(), or file(), data() and hole() in
- * ascending order within what was asked, end(). An error ends the transfer.
+ * ascending order within what was asked, end(). Ranges of one file in a row
+ * are one want, the first. An error ends the transfer.
  */
 struct fetch_sink {
 	int (*gone)(void *arg, unsigned int i);

@@ -218,6 +218,52 @@ static ssize_t content(const struct frames *f, unsigned int *i, u8 *out,
 	return le64_to_cpu(e.xxh3) == XXH3_64bits(out, len) ? (ssize_t)len : -1;
 }
 
+static bool data_is(const struct frames *f, unsigned int i, u64 off,
+		    const char *text)
+{
+	u64 at;
+
+	if (i >= f->n || f->v[i].type != IM_FR_DATA ||
+	    f->v[i].len != 8 + strlen(text))
+		return false;
+	memcpy(&at, f->v[i].p, 8);
+	return le64_to_cpu(at) == off &&
+	       !memcmp(f->v[i].p + 8, text, strlen(text));
+}
+
+/* Ranges of one file that follow each other have one answer. */
+static void test_ranges(void)
+{
+	struct im_wire_fileend e;
+	struct frames *f;
+
+	item("sparse", NULL, NULL, 1, 3);
+	item("sparse", NULL, NULL, 2 << 20, 3);
+	item("sparse", NULL, NULL, 5 << 20, 1000);
+	item("sparse", NULL, NULL, 1ULL << 40, UINT64_MAX);
+	item("sparse", NULL, NULL, 0, 5);
+	item(NULL, NULL, NULL, 0, 1);
+	item(NULL, NULL, NULL, 7, 1);
+	item("sparse", NULL, NULL, 0, 5);
+	item("sparse", NULL, NULL, 4, 1);
+	f = post("/im/1/t/data?inc=9");
+	is(f->n, 16, "five answers to nine items");
+	ok(f->v[0].type == IM_FR_FILE && data_is(f, 1, 1, "egi") &&
+	   data_is(f, 2, 2 << 20, "mid") && data_is(f, 3, 5 << 20, "end"),
+	   "ranges in a row, the last of them clipped or empty");
+	memcpy(&e, f->v[4].p, sizeof(e));
+	ok(f->v[4].type == IM_FR_FILEEND &&
+	   le64_to_cpu(e.xxh3) == XXH3_64bits("egimidend", 9),
+	   "have one sum");
+	ok(f->v[5].type == IM_FR_FILE && data_is(f, 6, 0, "begin") &&
+	   f->v[7].type == IM_FR_FILEEND, "one before them has its own");
+	ok(f->v[8].type == IM_FR_GONE, "what is gone is gone once");
+	ok(f->v[9].type == IM_FR_FILE && data_is(f, 10, 0, "begin") &&
+	   f->v[11].type == IM_FR_FILEEND && f->v[12].type == IM_FR_FILE &&
+	   data_is(f, 13, 4, "n") && f->v[14].type == IM_FR_FILEEND &&
+	   f->v[15].type == IM_FR_END, "and so has one that overlaps");
+}
+
 static void test_data(void)
 {
 	static u8 got[8 << 20], want[8 << 20];
@@ -230,8 +276,8 @@ static void test_data(void)
 	item("sparse", NULL, NULL, 0, UINT64_MAX);
 	item(NULL, NULL, NULL, 0, UINT64_MAX);
 	item("sparse", NULL, NULL, (2 << 20) - 5, 10);
-	item("sparse", NULL, NULL, 1ULL << 40, 10);
 	item("empty", NULL, NULL, 0, UINT64_MAX);
+	item("sparse", NULL, NULL, 1ULL << 40, 10);
 	fakelog.durable = 15;
 	f = post("/im/1/t/data?inc=9");
 	is(fakelog.durable, 20, "data waits for the log before it says FILEEND");
@@ -246,9 +292,9 @@ static void test_data(void)
 	ok(f->v[i++].type == IM_FR_GONE, "a file that is gone");
 	ok(content(f, &i, got, sizeof(got), &w) == 10 &&
 	   !memcmp(got, "\0\0\0\0\0mid\0\0", 10), "a range");
+	ok(!content(f, &i, got, sizeof(got), &w), "an empty file");
 	ok(!content(f, &i, got, sizeof(got), &w) &&
 	   le64_to_cpu(w.off) == (5 << 20) + 3, "a range behind the end");
-	ok(!content(f, &i, got, sizeof(got), &w), "an empty file");
 	ok(i == f->n - 1 && last_is(f, IM_FR_END), "and that was all");
 
 	for (n = 0; n < 1000; n++) {
@@ -636,6 +682,7 @@ int main(void)
 	test_snapshot();
 	test_stat();
 	test_data();
+	test_ranges();
 	test_hint();
 	test_proof();
 	test_sums();

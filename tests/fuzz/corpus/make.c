@@ -165,27 +165,26 @@ static void frames(void)
 	im_buf_free(&obj);
 }
 
-static void rider(struct im_buf *b, u32 index, u64 off, const char *text)
+/* "first" at 8 and, if there are two, "two" at 64. */
+static void rider(struct im_buf *b, bool two)
 {
+	static const char text[] = "firsttwo";
 	struct im_wire_file w = {
-		.index = cpu_to_le32(index),
 		.mode = cpu_to_le32(S_IFREG | 0644),
 		.fid = sample_fid(1234, 5),
 		.size = cpu_to_le64(100),
-		.off = cpu_to_le64(off),
-		.len = cpu_to_le64(strlen(text)),
+		.off = cpu_to_le64(8),
+		.len = cpu_to_le64(5),
 	};
 	struct im_wire_fileend e = {
-		.xxh3 = cpu_to_le64(XXH3_64bits(text, strlen(text))),
+		.xxh3 = cpu_to_le64(XXH3_64bits(text, two ? 8 : 5)),
 		.size = w.size,
 	};
-	char data[64];
-	__le64 at = cpu_to_le64(off);
 
-	memcpy(data, &at, 8);
-	memcpy(data + 8, text, strlen(text));
 	im_frame_put(b, IM_FR_FILE, &w, sizeof(w), 0);
-	im_frame_put(b, IM_FR_DATA, data, 8 + strlen(text), 0);
+	im_frame_put(b, IM_FR_DATA, "\10\0\0\0\0\0\0\0first", 13, 0);
+	if (two)
+		im_frame_put(b, IM_FR_DATA, "\100\0\0\0\0\0\0\0two", 11, 0);
 	im_frame_put(b, IM_FR_FILEEND, &e, sizeof(e), 0);
 }
 
@@ -202,7 +201,7 @@ static void riders(void)
 
 	im_get_put(&items, &get, "");
 	im_frame_put(&b, IM_FR_RIDERS, items.p, items.len, 0);
-	rider(&b, 0, 8, "first");
+	rider(&b, false);
 	im_frame_put(&b, IM_FR_END, "", 0, 0);
 	im_frame_put(&b, IM_FR_RECORDS, buf, record(buf, IM_OP_CLOSE), 0);
 	save("riders", b.p, b.len, "one");
@@ -213,8 +212,7 @@ static void riders(void)
 	im_get_put(&items, &get, "");
 	im_buf_reset(&b);
 	im_frame_put(&b, IM_FR_RIDERS, items.p, items.len, 1);
-	rider(&b, 0, 8, "first");
-	rider(&b, 1, 64, "two");
+	rider(&b, true);
 	im_frame_put(&b, IM_FR_GONE, &get.fid, sizeof(get.fid), 0);
 	im_frame_put(&b, IM_FR_END, "", 0, 0);
 	save("riders", b.p, b.len, "three");
