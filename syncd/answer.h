@@ -63,6 +63,7 @@ struct sigload;
 struct sigload *sigload_new(void);
 int sigload_feed(struct sigload *s, const void *p, size_t len);
 int sigload_end(struct sigload *s);	/* 0: a whole, usable signature */
+void sigload_hash(const struct sigload *s, u64 hash[2]);	/* XXH3-128 */
 void sigload_free(struct sigload *s);
 struct answer *delta_answer(const struct im_fid *fid, const struct hint *hint,
 			    struct sigload *s);

@@ -43,6 +43,7 @@ struct sigload {
 	rs_buffers_t io;
 	u8 head[SIG_HEAD];
 	size_t fed;
+	XXH3_state_t *hash;		/* of all of it */
 	bool done;
 	bool bad;
 };
@@ -56,11 +57,17 @@ struct sigload *sigload_new(void)
 	s->slots = calloc(SIG_SLOTS, sizeof(*s->slots));
 	if (!s->slots)
 		goto err_free;
+	s->hash = XXH3_createState();
+	if (!s->hash)
+		goto err_free_slots;
+	XXH3_128bits_reset(s->hash);
 	s->job = rs_loadsig_begin(&s->sig);
 	if (!s->job)
-		goto err_free_slots;
+		goto err_free_hash;
 	return s;
 
+err_free_hash:
+	XXH3_freeState(s->hash);
 err_free_slots:
 	free(s->slots);
 err_free:
@@ -152,6 +159,7 @@ int sigload_feed(struct sigload *s, const void *p, size_t len)
 	size_t n;
 	int err;
 
+	XXH3_128bits_update(s->hash, p, len);
 	if (s->fed < SIG_HEAD) {
 		n = SIG_HEAD - s->fed < len ? SIG_HEAD - s->fed : len;
 		memcpy(s->head + s->fed, at, n);
@@ -191,9 +199,15 @@ int sigload_end(struct sigload *s)
 	s->job = NULL;
 	free(s->slots);
 	s->slots = NULL;
-	if (!err && rs_build_hash_table(s->sig) != RS_DONE)
-		err = -ENOMEM;
 	return err;
+}
+
+void sigload_hash(const struct sigload *s, u64 hash[2])
+{
+	XXH128_hash_t h = XXH3_128bits_digest(s->hash);
+
+	hash[0] = h.low64;
+	hash[1] = h.high64;
 }
 
 void sigload_free(struct sigload *s)
@@ -204,6 +218,7 @@ void sigload_free(struct sigload *s)
 		rs_job_free(s->job);
 	if (s->sig)
 		rs_free_sumset(s->sig);
+	XXH3_freeState(s->hash);
 	free(s->slots);
 	free(s);
 }
@@ -339,8 +354,16 @@ static int sig_step(struct blocks *b)
 	return job_step(b, IM_FR_SIG);
 }
 
+/* The table is made when it is needed: others may have made the answer. */
 static int delta_step(struct blocks *b)
 {
+	if (!b->job) {
+		if (rs_build_hash_table(b->sig->sig) != RS_DONE)
+			return -ENOMEM;
+		b->job = rs_delta_begin(b->sig->sig);
+		if (!b->job)
+			return -ENOMEM;
+	}
 	return job_step(b, IM_FR_DELTA);
 }
 
@@ -468,11 +491,6 @@ struct answer *delta_answer(const struct im_fid *fid, const struct hint *hint,
 	if (!b)
 		return NULL;
 	b->step = delta_step;
-	b->job = rs_delta_begin(s->sig);
-	if (!b->job) {
-		blocks_free(&b->a);
-		return NULL;
-	}
 	b->sig = s;
 	XXH3_64bits_reset(b->hash);
 	return &b->a;

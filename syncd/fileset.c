@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
+#include "shelf.h"
 
 /* registry_lock: the list, and taking a reference to what is on it. */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -34,6 +35,7 @@ void fset_conf_free(struct fset_conf *c)
 
 static void fset_free(struct fset *f)
 {
+	shelf_forget(f);
 	close(f->fd);
 	pthread_cond_destroy(&f->stat.moved);
 	pthread_mutex_destroy(&f->stat.lock);

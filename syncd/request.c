@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include "digest.h"
 #include "peers.h"
+#include "shelf.h"
 
 #define REQUEST_BYTES	(768ULL << 20)	/* all bodies under way */
 #define CTL_BODY_MAX	(1U << 20)
@@ -308,28 +309,55 @@ static void run_digest(struct request *r)
 		run_answer(r, a);
 }
 
+/*
+ * From the shelf. Who does not say which history his record is of gets it as it
+ * is now: for him the log may not be what repairs it.
+ */
+static void run_shelf(struct request *r, u32 type, const u64 *sig,
+		      struct answer *maker)
+{
+	const struct shelf_key key = {
+		.f = r->f,
+		.fid = r->fid,
+		.type = type,
+		.block = r->block,
+		.sig = { sig ? sig[0] : 0, sig ? sig[1] : 0 },
+	};
+
+	run_answer(r, shelf_answer(&key, r->has_epoch ? r->hint.recno : 0,
+				   maker));
+}
+
 static void run_sums(struct request *r)
 {
-	run_answer(r, sums_answer(&r->fid, &r->hint, r->block));
+	if (run_lineage_ok(r))
+		run_shelf(r, IM_FR_SUMS, NULL,
+			  sums_answer(&r->fid, &r->hint, r->block));
 }
 
 static void run_sig(struct request *r)
 {
-	run_answer(r, sig_answer(&r->fid, &r->hint, r->block));
+	if (run_lineage_ok(r))
+		run_shelf(r, IM_FR_SIG, NULL,
+			  sig_answer(&r->fid, &r->hint, r->block));
 }
 
 static void run_delta(struct request *r)
 {
 	struct answer *a;
+	u64 hash[2];
 
 	if (!r->sig || sigload_end(r->sig)) {
 		request_fail(r, 400, "the body must be a whole librsync signature (BLAKE2)");
 		return;
 	}
+	if (!run_lineage_ok(r))
+		return;
+	sigload_hash(r->sig, hash);
 	a = delta_answer(&r->fid, &r->hint, r->sig);
 	if (a)
 		r->sig = NULL;
-	run_answer(r, a);
+	run_shelf(r, IM_FR_DELTA, hash, a);
 }
 
 /* Runs without a fileset, too: whether there is one is a secret until then. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the server says of a tree: snapshot, stat, data, sums, deltas.
- * links: syncd/server.c syncd/request.c syncd/digest.c syncd/digests.c syncd/conn.c syncd/kml.c syncd/riders.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/fid.c syncd/proof.c syncd/bucket.c syncd/redeem.c syncd/peers.c syncd/peerfile.c syncd/identity.c syncd/durable.c tests/unit/fake/server.c
+ * links: syncd/server.c syncd/request.c syncd/digest.c syncd/digests.c syncd/conn.c syncd/kml.c syncd/riders.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/shelf.c syncd/fid.c syncd/proof.c syncd/bucket.c syncd/redeem.c syncd/peers.c syncd/peerfile.c syncd/identity.c syncd/durable.c tests/unit/fake/server.c
  */
 #include "tap.h"
 #include "fake/server.h"
@@ -496,6 +496,8 @@ static void test_delta_from(const u8 *old, size_t old_len, const u8 *new,
 	unsigned int i;
 	rs_job_t *job;
 
+	/* the file was written: there is a record of that */
+	fakelog.last = ++fakelog.durable;
 	sig_len = signature(old, old_len, RS_RK_BLAKE2_SIG_MAGIC, sig,
 			    sizeof(sig));
 	snprintf(url, sizeof(url), "/im/1/t/delta?inc=9&fid=%s",

@@ -2,7 +2,7 @@
 /*
  * Riders: when the server sends data along with the log, and what a client
  * makes of it.
- * links: syncd/server.c syncd/request.c syncd/digest.c syncd/digests.c syncd/conn.c syncd/kml.c syncd/riders.c syncd/rider.c syncd/fetch.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/fid.c syncd/proof.c syncd/bucket.c syncd/redeem.c syncd/peers.c syncd/peerfile.c syncd/identity.c syncd/durable.c syncd/invite.c syncd/http.c syncd/pin.c syncd/address.c syncd/ssh.c tests/unit/fake/server.c
+ * links: syncd/server.c syncd/request.c syncd/digest.c syncd/digests.c syncd/conn.c syncd/kml.c syncd/riders.c syncd/rider.c syncd/fetch.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/shelf.c syncd/fid.c syncd/proof.c syncd/bucket.c syncd/redeem.c syncd/peers.c syncd/peerfile.c syncd/identity.c syncd/durable.c syncd/invite.c syncd/http.c syncd/pin.c syncd/address.c syncd/ssh.c tests/unit/fake/server.c
  */
 #include "tap.h"
 #include "fake/server.h"

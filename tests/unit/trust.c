@@ -2,7 +2,7 @@
 /*
  * TLS between daemons: who gets in and who does not, invitations and what can
  * be wrong with them, the end of a right, limits.
- * links: syncd/server.c syncd/request.c syncd/digest.c syncd/digests.c syncd/conn.c syncd/kml.c syncd/riders.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/fid.c syncd/proof.c syncd/bucket.c syncd/redeem.c syncd/peers.c syncd/peerfile.c syncd/identity.c syncd/durable.c syncd/invite.c syncd/http.c syncd/pin.c syncd/address.c syncd/ssh.c tests/unit/fake/server.c tests/unit/fake/tls.c
+ * links: syncd/server.c syncd/request.c syncd/digest.c syncd/digests.c syncd/conn.c syncd/kml.c syncd/riders.c syncd/object.c syncd/snapshot.c syncd/export.c syncd/blocks.c syncd/shelf.c syncd/fid.c syncd/proof.c syncd/bucket.c syncd/redeem.c syncd/peers.c syncd/peerfile.c syncd/identity.c syncd/durable.c syncd/invite.c syncd/http.c syncd/pin.c syncd/address.c syncd/ssh.c tests/unit/fake/server.c tests/unit/fake/tls.c
  */
 #include "tap.h"
 #include "fake/server.h"
