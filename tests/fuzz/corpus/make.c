@@ -275,6 +275,75 @@ static void redeems(void)
 	save("redeem", &w, sizeof(w), "long");
 }
 
+static void wants(void)
+{
+	static const char *const texts[] = {
+		"1234.7.5-0.-1000.a_1234.7.6-1000.a_3.7.6-0.1", "1.0.1-0.",
+		"ffffffffffffffff.ffffffff.ffffffffffffffff-7fffffffffffffff.",
+	};
+	static const char *const names[] = { "several", "whole", "largest" };
+
+	for (unsigned int i = 0; i < 3; i++)
+		save("want", texts[i], strlen(texts[i]), "%s", names[i]);
+}
+
+/* The first byte says what was asked for; see the fuzzers. */
+static void begin(struct im_buf *b, u8 asked)
+{
+	const struct im_wire_begin w = { 0 };
+
+	im_buf_reset(b);
+	im_buf_put(b, &asked, 1);
+	im_frame_put(b, IM_FR_BEGIN, &w, sizeof(w), 0);
+}
+
+static void list(struct im_buf *b, const char *name)
+{
+	const struct im_wire_content c = { .fid = sample_fid(1234, 5) };
+	const struct im_fid dir = sample_fid(2, 0);
+	const struct im_wire_dirend e = { .fid = dir };
+	struct im_buf obj = object(S_IFREG | 0644, name, "");
+
+	im_frame_put(b, IM_FR_DIR, &dir, sizeof(dir), 0);
+	im_frame_put(b, IM_FR_ENTRY, obj.p, obj.len, 0);
+	im_frame_put(b, IM_FR_CONTENT, &c, sizeof(c), 0);
+	im_frame_put(b, IM_FR_DIREND, &e, sizeof(e), 0);
+	im_buf_free(&obj);
+}
+
+static void comparisons(void)
+{
+	const struct im_wire_sum sums[4] = { { .count = cpu_to_le64(3) } };
+	const struct im_fid gone = sample_fid(7, 0);
+	static u8 rec[2 * IM_REC_MAX];
+	struct im_buf b = { 0 };
+	size_t len;
+
+	begin(&b, 2 << 3 | 2);		/* 3 parts, 4 sums each */
+	im_frame_put(&b, IM_FR_DIGEST, sums, sizeof(sums), 0);
+	im_frame_put(&b, IM_FR_GONE, &gone, sizeof(gone), 0);
+	im_frame_put(&b, IM_FR_DIGEST, sums, sizeof(sums), 0);
+	im_frame_put(&b, IM_FR_END, "\7\0\0\0\0\0\0\0", 8, 0);
+	save("verify", b.p, b.len, "sums");
+	begin(&b, 0x80);
+	list(&b, "file");
+	im_frame_put(&b, IM_FR_END, "\7\0\0\0\0\0\0\0", 8, 0);
+	save("verify", b.p, b.len, "list");
+
+	begin(&b, 1);			/* two names */
+	list(&b, "name");
+	im_frame_put(&b, IM_FR_GONE, &gone, sizeof(gone), 0);
+	im_frame_put(&b, IM_FR_END, "\7\0\0\0\0\0\0\0", 8, 0);
+	save("suspect", b.p, b.len, "names");
+	im_buf_reset(&b);
+	im_buf_put(&b, "\x80", 1);
+	len = record(rec, IM_OP_CREATE);
+	len += record(rec + len, IM_OP_MKDIR);
+	im_frame_put(&b, IM_FR_RECORDS, rec, len, 0);
+	save("suspect", b.p, b.len, "log");
+	im_buf_free(&b);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
@@ -291,5 +360,7 @@ int main(int argc, char **argv)
 	invitations();
 	peers();
 	redeems();
+	wants();
+	comparisons();
 	return 0;
 }
