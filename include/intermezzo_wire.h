@@ -17,9 +17,10 @@
  *        disk, and the invitation is used. 403: it is not good (text says
  *        why); 429: too many that were not good came from this address; 503:
  *        not now. Nothing has changed then.
- *   GET  /im/1/NAME/now?inc=I
+ *   GET  /im/1/NAME/now?inc=I[&seen=M&epoch=E]
  *        200: struct im_wire_info, sent when all that was logged here before
- *        the request came is durable: it is at or below `durable`.
+ *        the request came is durable: it is at or below `durable`. 410: as of
+ *        kml.
  *   GET  /im/1/NAME/kml?inc=I&from=N[&seen=M&epoch=E][&riders=BYTES]
  *        200: frames, without end while both sides live: RECORDS with whole
  *        consecutive records from N on as soon as they are durable, EPOCH
@@ -32,6 +33,11 @@
  *        news may come before the RECORDS that tell of them, at most so many
  *        bytes each time: RIDERS, then what a data request for its items would
  *        be answered, END included.
+ *   GET  /im/1/NAME/part?inc=I&from=N&to=M&epoch=E
+ *        200: frames: ABOUT (seen: M); EPOCHs and RECORDS, as of kml, of the
+ *        records N to M, at most IM_WIRE_PART of them; END. 410: they are not
+ *        in the log, or not durable yet; or E is not the epoch of M, nor of a
+ *        later record.
  *   GET  /im/1/NAME/snapshot?inc=I[&fid=FID][&seen=M&epoch=E]
  *        200: frames: BEGIN; EPOCH of its start, and of each later epoch, the
  *        last is of now; OBJECT of the root or of fid, or GONE; then, if it
@@ -50,21 +56,40 @@
  *        the same fid and recno, without a name, each with an end and followed
  *        by one that lies behind it, have one answer: FILE (off, len: of the
  *        first), all DATA and HOLE, FILEEND.
+ *   GET  /im/1/NAME/piece?inc=I&seen=M&epoch=E&want=WANT
+ *        The same for items in a text (common/want.h) of at most
+ *        IM_WIRE_WANT_MAX characters, after ABOUT. Of each item there is a
+ *        recno; M is the highest of them. 410: as of kml.
  *   POST /im/1/NAME/delta?inc=I&fid=FID[&recno=N][&dir=FID&name=HEX]
+ *        [&seen=N&epoch=E]
  *        body: a librsync signature (BLAKE2) of what the client has, at most
  *        IM_WIRE_SIG_MAX; 200: FILE, DELTA frames (a librsync delta),
- *        FILEEND, END; or GONE, END.
+ *        FILEEND, END; or GONE, END. With seen, which is recno again, what was
+ *        read for others since that record will do. 410: as of kml.
  *   POST /im/1/NAME/digest?inc=I[&rate=BYTES_PER_SECOND][&seen=M&epoch=E]
  *        body: im_wire_ask items, at most IM_WIRE_ASKS; 200: BEGIN, then per
  *        item, in order, what it asks for; or GONE. Then END, as of a snapshot;
  *        durable and to be relied on if an item said IM_ASK_SETTLE. Files are
  *        read no faster than rate. 503: IM_WIRE_DIGESTS others are under way.
  *   GET  /im/1/NAME/sums?inc=I&fid=FID&block=BYTES[&recno=N][&dir=FID&name=HEX]
+ *        [&seen=N&epoch=E]
  *        200: FILE, SUMS frames: XXH3-128 of each block of the file (the last
- *        may be short), FILEEND, END; or GONE, END.
+ *        may be short), FILEEND, END; or GONE, END. With seen, which is recno
+ *        again, ABOUT comes first. 410: as of kml.
  *   GET  /im/1/NAME/sig?inc=I&fid=FID&block=BYTES[&recno=N][&dir=FID&name=HEX]
  *        200: FILE, SIG frames (a librsync signature of the server's file),
  *        FILEEND, END; or GONE, END.
+ *
+ * What may be cached. part, piece, and sums with seen are good for whoever
+ * applies record `seen` of that history, for ever, whoever was answered: what
+ * they say of files was so when that record was logged or at some time since,
+ * and what has changed later has a record of its own. So they say "immutable",
+ * have an ETag of their own, and break off instead of sending ERROR, so that
+ * no cache takes a half for the whole. ABOUT repeats what was asked: a cache
+ * that mixes answers up is noticed. All other answers are no-store. From a
+ * cache that adds X-InterMezzo-Cache to its answers, pieces of small files are
+ * asked for by fixed cuts of the log, so that all clients ask for the same
+ * ones; that costs round trips.
  *
  * A FID may be out of the server's cache; then he wants proof that it is of the
  * fileset: recno, a record that names it, or dir and name (hex), where it was.
@@ -99,6 +124,9 @@
 #define IM_WIRE_RIDERS	(128U << 10)	/* content of riders at a time */
 #define IM_WIRE_DIGESTS	4		/* such requests to one fileset at a time */
 #define IM_WIRE_SIG_MAX		(256U << 20)
+#define IM_WIRE_WANT_MAX	7400	/* proxies take a request line of 8 KiB */
+#define IM_WIRE_CACHE	"X-InterMezzo-Cache"	/* any value */
+#define IM_WIRE_PART		8192	/* records; parts begin at multiples */
 
 /* 200 body of info. */
 struct im_wire_info {
@@ -109,6 +137,7 @@ struct im_wire_info {
 	__le64 id;
 	__le64 first;		/* oldest recno in the log */
 	__le64 durable;		/* newest recno that is sent */
+	__le64 epoch;		/* of that record; 0: not known */
 	struct im_fid root;
 };
 #define IM_WIRE_MAGIC	0x31574d49	/* "IMW1" */
@@ -155,6 +184,7 @@ enum im_frame_type {
 	IM_FR_DIGEST,		/* array of struct im_wire_sum */
 	IM_FR_CONTENT,		/* one or more im_wire_content, in the last DIR */
 	IM_FR_RIDERS,		/* im_wire_get items, each with a recno to come */
+	IM_FR_ABOUT,		/* struct im_wire_about */
 	__IM_FR_LAST,
 	IM_FR_MAX = __IM_FR_LAST - 1,
 };
@@ -163,6 +193,17 @@ struct im_wire_begin {
 	__le64 start;		/* newest recno before the walk began */
 	__le64 incarnation;
 	struct im_fid root;
+};
+
+/*
+ * What the answer is to. asked: XXH3-64 of "FROM-TO" (part), of WANT (piece),
+ * of "FID.RECNO.BLOCK" (sums), numbers as in the request.
+ */
+struct im_wire_about {
+	__le64 incarnation;
+	__le64 seen;
+	__le64 epoch;
+	__le64 asked;
 };
 
 /* See struct im_ioc_epoch. */
@@ -278,7 +319,8 @@ struct im_wire_fileend {
 	__le64 size;		/* of the file, again: it may have moved on */
 };
 
-IM_STATIC_ASSERT(sizeof(struct im_wire_info) == 72);
+IM_STATIC_ASSERT(sizeof(struct im_wire_info) == 80);
+IM_STATIC_ASSERT(sizeof(struct im_wire_about) == 32);
 IM_STATIC_ASSERT(sizeof(struct im_wire_redeem) == 88);
 IM_STATIC_ASSERT(sizeof(struct im_frame) == 8);
 IM_STATIC_ASSERT(sizeof(struct im_wire_begin) == 32);

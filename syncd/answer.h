@@ -50,6 +50,9 @@ struct hint {
 
 /* Each returns NULL for want of memory, or sets *err (-errno) and text. */
 struct answer *kml_answer(struct fset *f, u64 from, u32 riders, int *err);
+/* -ESTALE, too: `epoch` is not of the log from record `to` on. */
+struct answer *kml_part_answer(struct fset *f, u64 from, u64 to, u64 epoch,
+			       int *err);
 struct answer *snapshot_answer(const struct im_fid *fid);	/* NULL: all */
 struct answer *stat_answer(struct im_buf *body);		/* takes body */
 struct answer *data_answer(struct im_buf *body);		/* takes body */

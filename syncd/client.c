@@ -468,6 +468,7 @@ static int client_bytes(struct client *c, struct stream *s,
 
 	while (!err && at < b->len) {
 		err = client_epochs(c, s, *next, &end);
+		http_history(c->http, lineage_epoch(c, *next));
 		if (!err)
 			err = client_batch_parse(c, b, &at, next, rcvd, end);
 		if (!err && *next - 1 > c->seen) {
@@ -548,7 +549,7 @@ static int client_follow(struct client *c, const struct client_place *place)
 	/* Stopped between two batches: the next start has nothing to redo. */
 	if (!err && owed && next > place->recno)
 		err = client_mark(c, next - 1, next);
-	stream_stop(s);
+	stream_stop(s, next);
 	return err ? err : -ECANCELED;
 }
 

@@ -24,6 +24,7 @@ struct client {
 	struct tree tree;
 	bool good;		/* this session has got something done */
 	u64 seen;		/* newest record that was given to apply.c */
+	bool no_parts;		/* see stream_stop() */
 	char why[512];		/* the last error, in words */
 	struct client_job *job;	/* of client_run() */
 };
@@ -68,6 +69,8 @@ static inline bool client_hopeless(int err)
  */
 #define LINEAGE_ARGS	64
 int lineage_args(const struct client *c, u64 seen, char *buf, size_t size);
+void lineage_text(u64 seen, u64 epoch, char *buf, size_t size);
+u64 lineage_epoch(const struct client *c, u64 recno);	/* 0: not known */
 int lineage_frame(const u8 *p, size_t len, struct im_wire_epoch *e);
 /* Saves it if it is news. */
 int lineage_set(struct client *c, const struct im_wire_epoch *e);

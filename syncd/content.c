@@ -27,8 +27,19 @@
 #define CONTENT_LOAD	(8U << 20)	/* of one request */
 #define CONTENT_LOAD_MIN (256U << 10)	/* the same on a slow link */
 #define CONTENT_WANTS	2000
+#define CONTENT_CUT	256		/* records; see apply_load() */
 #define CONTENT_STATS	1000
 #define CONTENT_RANGES	64
+
+/*
+ * Applied for the first time, onto the tree as it was just before. What is
+ * redone, or met by a tree that is ahead, has to come as it is now: something
+ * older could stay, should the log be lost before it is repaired.
+ */
+static bool content_news(const struct client *c, const struct fold_item *it)
+{
+	return !it->redo && it->recno > client_window(c);
+}
 
 static u64 content_bytes(const struct fold_item *it)
 {
@@ -169,6 +180,10 @@ static int apply_load(struct apply *a)
 			continue;
 		if (n + it->ranges.n > CONTENT_WANTS)
 			break;
+		/* what others ask for, too, wherever their batches begin */
+		if (n && http_cached(a->c->http) &&
+		    it->recno / CONTENT_CUT != l.item[0]->recno / CONTENT_CUT)
+			break;
 		bytes += content_bytes(it);
 		if (it->unknown)
 			im_ranges_add(&it->ranges, 0, ~(u64)0);
@@ -180,6 +195,7 @@ static int apply_load(struct apply *a)
 		for (j = 0; j < it->ranges.n; j++, n++) {
 			v[n].fid = it->rec->fid;
 			v[n].recno = it->recno;
+			v[n].news = content_news(a->c, it);
 			v[n].off = it->ranges.v[j].off;
 			v[n].len = it->ranges.v[j].end - v[n].off;
 			l.item[n] = it;
@@ -244,6 +260,7 @@ static int content_differ(struct apply *a, int fd, u64 here)
 	struct fold_item *it = a->it;
 	u64 size = le64_to_cpu(it->rec->size);
 	struct fetch_want want = { .fid = it->rec->fid, .recno = it->recno,
+				   .news = content_news(a->c, it),
 				   .len = size };
 	struct delta d = {
 		.h = a->c->http, .inc = a->c->inc, .want = &want,
@@ -280,7 +297,8 @@ static int content_write(struct apply *a, int fd, const struct stat *st,
 			 bool *wrote)
 {
 	struct fold_item *it = a->it;
-	struct fetch_want want = { .fid = it->rec->fid, .recno = it->recno };
+	struct fetch_want want = { .fid = it->rec->fid, .recno = it->recno,
+				   .news = content_news(a->c, it) };
 	u64 received = 0;
 	int err;
 

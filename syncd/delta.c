@@ -117,6 +117,8 @@ static int delta_sums_frame(void *arg, unsigned int type, const u8 *p,
 		if (s->file || len != sizeof(s->d->file))
 			return -EPROTO;
 		memcpy(&s->d->file, p, len);
+		if (!im_fid_eq(&s->d->file.fid, &s->d->want->fid))
+			return -EPROTO;
 		s->size = le64_to_cpu(s->d->file.size);
 		s->file = true;
 		return s->size >> 63 ? -EPROTO : 0;
@@ -143,7 +145,6 @@ static int delta_blocks(struct delta *d)
 {
 	struct delta_sums s = { .d = d };
 	struct stat st;
-	char what[1024];
 	u64 hint = d->want->len;	/* the size, as far as it is known */
 	int err;
 
@@ -155,8 +156,7 @@ static int delta_blocks(struct delta *d)
 	if (!s.buf)
 		return -ENOMEM;
 	im_ranges_init(&s.differ, IM_RANGES_MAX);
-	fetch_query(what, sizeof(what), "sums", d->inc, d->want, s.block);
-	err = http_frames(d->h, what, NULL, 0, delta_sums_frame, &s);
+	err = fetch_sums(d->h, d->inc, d->want, s.block, delta_sums_frame, &s);
 	if (!err && s.gone)
 		err = -ENXIO;
 	if (!err && !s.ended)
@@ -393,6 +393,7 @@ static int delta_moved(struct delta *d)
 	struct im_buf sig = { 0 };
 	struct stat st;
 	char what[1024];
+	bool history = false;
 	int err;
 
 	if (fstat(d->basis, &st))
@@ -408,10 +409,13 @@ static int delta_moved(struct delta *d)
 		err = 1;
 	if (!err) {
 		fetch_query(what, sizeof(what), "delta", d->inc, d->want, 0);
+		history = fetch_history(what, sizeof(what), d->h, d->want);
 		err = http_frames(d->h, what, sig.p, sig.len,
 				  delta_moved_frame, &m);
 	}
-	if (!err && m.gone)
+	if (history && err == -ESTALE)
+		err = 1;
+	else if (!err && m.gone)
 		err = -ENXIO;
 	else if (!err && !m.ended)
 		err = -ENOLINK;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -23,11 +24,16 @@
 int export_info(struct fset *f, struct im_wire_info *w)
 {
 	struct im_ioc_info info;
+	struct im_ioc_epoch e;
 	int err = kml_info(f, &info);
 
 	if (err)
 		return err;
+	e.recno = info.durable;
+	if (ioctl(f->fd, IM_IOC_EPOCH, &e) < 0)
+		return -errno;
 	memset(w, 0, sizeof(*w));
+	w->epoch = cpu_to_le64(e.epoch);
 	w->magic = cpu_to_le32(IM_WIRE_MAGIC);
 	w->version = cpu_to_le32(IM_WIRE_VERSION);
 	memcpy(w->uuid, info.uuid, sizeof(w->uuid));

@@ -7,6 +7,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "common/want.h"
+
 #define FETCH_ITEMS	2048		/* ranges in one request */
 #define FETCH_OFF_MAX	((~(u64)0) >> 1)
 
@@ -229,6 +231,36 @@ static int fetch_http_frame(void *arg, unsigned int type, const u8 *p,
 	return fetch_frame(arg, type, p, len);
 }
 
+/*
+ * The same data for the same records is asked for with the same URL by all, so
+ * that a cache can give it. 1: it cannot be asked for so.
+ */
+static int fetch_piece(struct http *h, u64 inc, const struct im_buf *items,
+		       struct fetch *f)
+{
+	struct http_shared s = { .inc = inc, .epoch = http_epoch(h) };
+	char what[IM_WIRE_WANT_MAX + 160];
+	struct im_buf text = { 0 };
+	unsigned int i;
+	int err = 1;
+
+	for (i = 0; s.epoch && i < f->n; i++) {
+		if (!f->v[i].news)
+			return 1;
+		if (f->v[i].recno > s.seen)
+			s.seen = f->v[i].recno;
+	}
+	if (s.epoch && im_want_text(items, &text)) {
+		s.asked = (char *)text.p;
+		snprintf(what, sizeof(what), "piece?inc=%" PRIu64 "&seen=%"
+			 PRIu64 "&epoch=%" PRIu64 "&want=%s", inc, s.seen,
+			 s.epoch, s.asked);
+		err = http_shared(h, what, &s, fetch_http_frame, f);
+	}
+	im_buf_free(&text);
+	return err == -ESTALE || err == -ENOENT ? 1 : err;
+}
+
 int fetch_data(struct http *h, u64 inc, const struct fetch_want *v,
 	       unsigned int n, const struct fetch_sink *sink, void *arg)
 {
@@ -242,7 +274,9 @@ int fetch_data(struct http *h, u64 inc, const struct fetch_want *v,
 	f = fetch_begin(v, n, sink, arg);
 	fetch_body(&body, v, n);
 	err = f ? body.err : -ENOMEM;
-	if (!err) {
+	if (!err)
+		err = fetch_piece(h, inc, &body, f);
+	if (err == 1) {
 		snprintf(what, sizeof(what), "data?inc=%" PRIu64, inc);
 		err = http_frames(h, what, body.p, body.len, fetch_http_frame,
 				  f);
@@ -251,6 +285,44 @@ int fetch_data(struct http *h, u64 inc, const struct fetch_want *v,
 		err = -ENOLINK;
 	im_buf_free(&body);
 	fetch_free(f);
+	return err;
+}
+
+bool fetch_history(char *query, size_t room, const struct http *h,
+		   const struct fetch_want *w)
+{
+	size_t n = strlen(query);
+	u64 epoch = http_epoch(h);
+
+	if (!epoch || !w->news)
+		return false;
+	snprintf(query + n, room - n, "&seen=%" PRIu64 "&epoch=%" PRIu64,
+		 w->recno, epoch);
+	return true;
+}
+
+int fetch_sums(struct http *h, u64 inc, const struct fetch_want *w, u32 block,
+	       http_frame_fn fn, void *arg)
+{
+	char what[1024], asked[80];
+	const struct http_shared s = {
+		.inc = inc, .seen = w->recno, .epoch = http_epoch(h),
+		.asked = asked,
+	};
+	size_t n;
+	int err = 1;
+
+	fetch_query(what, sizeof(what), "sums", inc, w, block);
+	n = strlen(what);
+	snprintf(asked, sizeof(asked), "%" PRIu64 ".%u.%" PRIu64 ".%u",
+		 le64_to_cpu(w->fid.ino), le32_to_cpu(w->fid.gen), w->recno,
+		 block);
+	if (fetch_history(what, sizeof(what), h, w))
+		err = http_shared(h, what, &s, fn, arg);
+	if (err == 1 || err == -ESTALE || err == -ENOENT) {
+		what[n] = '\0';
+		err = http_frames(h, what, NULL, 0, fn, arg);
+	}
 	return err;
 }
 

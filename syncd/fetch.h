@@ -17,6 +17,9 @@ struct fetch_want {
 	struct im_fid dir;		/* where it was, or none */
 	const char *name;
 	u64 off, len;			/* FETCH_ALL: up to the end */
+	bool news;			/* recno is applied for the first time;
+					 * what was read at any time since will
+					 * do, and may come from a cache */
 };
 
 /*
@@ -53,9 +56,20 @@ int fetch_stat(struct http *h, u64 inc, const struct fetch_want *v,
 	       int (*fn)(void *arg, unsigned int i, const struct im_obj *obj),
 	       void *arg);
 
+/* Sums of blocks: FILE, SUMS and so on to fn. */
+int fetch_sums(struct http *h, u64 inc, const struct fetch_want *w, u32 block,
+	       http_frame_fn fn, void *arg);
+
 /* Query of sums, sig, delta: "sums?inc=..&fid=..[&block=..][&dir=..&name=..]" */
 void fetch_query(char *buf, size_t room, const char *verb, u64 inc,
 		 const struct fetch_want *w, u32 block);
+
+/*
+ * Adds the history that w's record is of, if what was read at any time since
+ * will do. -ESTALE may then mean that the server does not know any more.
+ */
+bool fetch_history(char *query, size_t room, const struct http *h,
+		   const struct fetch_want *w);
 
 /* A piece of a file in memory. */
 struct fetch_piece {

@@ -4,8 +4,10 @@
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <syslog.h>
 #include <unistd.h>
 
+#include "common/want.h"
 #include "main.h"
 #include "pin.h"
 #include "ssh.h"
@@ -14,6 +16,8 @@
 #define HTTP_SILENCE_S	45	/* > IM_WIRE_ALIVE_S, and a slow stat of a disk */
 #define HTTP_FREE_RCVBUF (4 << 20)	/* without a limit */
 #define HTTP_TEXT_MAX	200	/* of an error answer */
+#define HTTP_PAST_S	600	/* past a cache that gives wrong answers ... */
+#define HTTP_PAST_CUT_S	30	/* ... or none that is whole */
 
 struct http {
 	CURL *easy;
@@ -21,6 +25,9 @@ struct http {
 	struct fset *f;			/* or NULL */
 	const atomic_bool *stop;
 	struct im_frames frames;
+	u64 epoch;			/* see http_history() */
+	time_t past;			/* nothing is shared until then */
+	bool cached;			/* see http_cached() */
 
 	/* of the request under way */
 	http_frame_fn fn;
@@ -28,6 +35,9 @@ struct http {
 	const u8 *body;
 	size_t body_len, body_pos;
 	bool raw;			/* the answer is no frames */
+	bool about;			/* it must begin with this: */
+	struct im_wire_about want;
+	unsigned int last;		/* type of the last frame */
 	struct im_buf answer;		/* raw, or the text of an error */
 	u64 rate;			/* that the request began with */
 	int err;			/* of a callback; sticks */
@@ -331,7 +341,12 @@ static size_t http_write(char *p, size_t size, size_t n, void *arg)
 
 static size_t http_header(char *p, size_t size, size_t n, void *arg)
 {
-	http_pay(arg, n * size, 0);
+	const size_t len = strlen(IM_WIRE_CACHE ":");
+	struct http *h = arg;
+
+	if (n * size > len && !strncasecmp(p, IM_WIRE_CACHE ":", len))
+		h->cached = true;
+	http_pay(h, n * size, 0);
 	return n * size;
 }
 
@@ -375,10 +390,26 @@ static int http_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c,
 	return 1;
 }
 
+static int http_about(struct http *h, unsigned int type, const u8 *p,
+		      size_t len)
+{
+	if (type == IM_FR_ABOUT && len == sizeof(h->want) &&
+	    !memcmp(p, &h->want, len)) {
+		h->about = false;
+		return 0;
+	}
+	snprintf(h->error, sizeof(h->error), "%s gives the answer to another request",
+		 h->remote->base);
+	return -EBADMSG;
+}
+
 static int http_frame(void *arg, unsigned int type, const u8 *p, size_t len)
 {
 	struct http *h = arg;
 
+	h->last = type;
+	if (h->about)
+		return http_about(h, type, p, len);
 	if (type == IM_FR_ERROR) {
 		int e = 0;
 
@@ -471,7 +502,7 @@ static void http_status(struct http *h, const char *what, long code)
 		snprintf(h->error, sizeof(h->error), "%s (%s)", text,
 			 h->remote->base);
 	else
-		snprintf(h->error, sizeof(h->error), "%s%s: HTTP %ld: %s",
+		snprintf(h->error, sizeof(h->error), "%s%.200s: HTTP %ld: %s",
 			 h->remote->base, what, code, text);
 }
 
@@ -498,7 +529,7 @@ static int http_failed(struct http *h, const char *what, CURLcode rc)
 
 	if (h->err) {
 		if (!h->error[0])
-			snprintf(h->error, sizeof(h->error), "%s%s: %s",
+			snprintf(h->error, sizeof(h->error), "%s%.200s: %s",
 				 h->remote->base, what, strerror(-h->err));
 		return h->err;
 	}
@@ -522,7 +553,7 @@ static int http_do(struct http *h, const char *what, const void *body,
 		   size_t len)
 {
 	struct curl_slist *headers = NULL;
-	char url[1600], rate[64];
+	char url[sizeof(h->remote->base) + IM_WIRE_WANT_MAX + 256], rate[64];
 	CURLcode rc;
 	long code = 0;
 
@@ -574,20 +605,81 @@ static int http_do(struct http *h, const char *what, const void *body,
 	return 0;
 }
 
-int http_frames(struct http *h, const char *what, const void *body, size_t len,
-		http_frame_fn fn, void *arg)
+static int http_ask(struct http *h, const char *what, const void *body,
+		    size_t len, http_frame_fn fn, void *arg)
 {
 	int err;
 
 	h->fn = fn;
 	h->arg = arg;
 	h->raw = false;
+	h->last = 0;
 	err = http_do(h, what, body, len);
 	if (!err && !im_frames_idle(&h->frames)) {
 		snprintf(h->error, sizeof(h->error),
-			 "%s%s: the answer ends inside a frame",
+			 "%s%.200s: the answer ends inside a frame",
 			 h->remote->base, what);
 		err = -ENOLINK;
+	}
+	return err;
+}
+
+int http_frames(struct http *h, const char *what, const void *body, size_t len,
+		http_frame_fn fn, void *arg)
+{
+	h->about = false;
+	return http_ask(h, what, body, len, fn, arg);
+}
+
+static time_t http_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+void http_history(struct http *h, u64 epoch)
+{
+	h->epoch = epoch;
+}
+
+u64 http_epoch(const struct http *h)
+{
+	return h->past && http_seconds() < h->past ? 0 : h->epoch;
+}
+
+bool http_cached(const struct http *h)
+{
+	return h->cached;
+}
+
+int http_shared(struct http *h, const char *what, const struct http_shared *s,
+		http_frame_fn fn, void *arg)
+{
+	int err;
+
+	h->about = true;
+	h->want.incarnation = cpu_to_le64(s->inc);
+	h->want.seen = cpu_to_le64(s->seen);
+	h->want.epoch = cpu_to_le64(s->epoch);
+	h->want.asked = cpu_to_le64(im_want_hash(s->asked));
+	err = http_ask(h, what, NULL, 0, fn, arg);
+	/* one that ends well ends with END, so this is nobody's broken link */
+	if (!err && h->last != IM_FR_END) {
+		snprintf(h->error, sizeof(h->error), "%s gives half an answer",
+			 h->remote->base);
+		err = -EBADMSG;
+	}
+	if (err == -EPROTO || err == -EBADMSG) {
+		logmsg(LOG_WARNING,
+		       "what %s answers to '%.100s' does not check out (%s); asking past any cache for %d minutes",
+		       h->remote->base, what,
+		       h->error[0] ? h->error : strerror(-err),
+		       HTTP_PAST_S / 60);
+		h->past = http_seconds() + HTTP_PAST_S;
+	} else if (err == -ENOLINK || err == -ENOENT || err == -ESTALE) {
+		h->past = http_seconds() + HTTP_PAST_CUT_S;
 	}
 	return err;
 }
@@ -626,12 +718,14 @@ int http_info(struct http *h, struct im_wire_info *info)
 	return err ? err : http_take_info(h, info);
 }
 
-int http_now(struct http *h, u64 inc, struct im_wire_info *info)
+int http_now(struct http *h, u64 inc, const char *args,
+	     struct im_wire_info *info)
 {
-	char what[48];
+	char what[128];
 	int err;
 
-	snprintf(what, sizeof(what), "now?inc=%llu", (unsigned long long)inc);
+	snprintf(what, sizeof(what), "now?inc=%llu%s", (unsigned long long)inc,
+		 args);
 	h->raw = true;
 	err = http_do(h, what, NULL, 0);
 	return err ? err : http_take_info(h, info);

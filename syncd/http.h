@@ -52,11 +52,35 @@ typedef int (*http_frame_fn)(void *arg, unsigned int type, const u8 *payload,
  */
 int http_frames(struct http *h, const char *what, const void *body, size_t len,
 		http_frame_fn fn, void *arg);
+/*
+ * An answer that a cache on the way may give ("what may be cached" in
+ * intermezzo_wire.h). what names all of s; asked: what ABOUT must repeat. After
+ * an error what has come is to be thrown away, and for some time http_epoch()
+ * is 0, so that the next try goes past the cache. -EBADMSG: it is the answer to
+ * something else, or half of one. -ESTALE, -ENOENT: nothing has come; the
+ * server may not know any more what epoch a record was of, and have its file.
+ */
+struct http_shared {
+	u64 inc, seen, epoch;
+	const char *asked;
+};
+int http_shared(struct http *h, const char *what, const struct http_shared *s,
+		http_frame_fn fn, void *arg);
+/* The epoch of the records that are applied from now on; 0: not known. */
+void http_history(struct http *h, u64 epoch);
+/* The same for http_shared(); 0: ask in another way. */
+u64 http_epoch(const struct http *h);
+/* A cache has said that it is there. */
+bool http_cached(const struct http *h);
 int http_info(struct http *h, struct im_wire_info *info);
 int http_redeem(struct http *h, const struct im_wire_redeem *redeem,
 		struct im_wire_info *info);
-/* The same once all that is logged at the server by now is durable there. */
-int http_now(struct http *h, u64 inc, struct im_wire_info *info);
+/*
+ * The same once all that is logged at the server by now is durable there; args:
+ * of lineage.c, or "".
+ */
+int http_now(struct http *h, u64 inc, const char *args,
+	     struct im_wire_info *info);
 /* Requests from now on may take so long in all; 0: as long as they move. */
 void http_limit(struct http *h, unsigned int ms);
 

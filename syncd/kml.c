@@ -25,6 +25,8 @@ struct kml {
 	int fd;
 	bool begun;
 	u32 riders;		/* bytes of data that may come along */
+	u64 end;		/* the last record wanted */
+	bool ended;		/* it has come */
 	u64 epoch_next;		/* first record that wants another EPOCH */
 	_Alignas(8) u8 buf[KML_READ];
 };
@@ -138,7 +140,7 @@ static int kml_put_records(struct kml *k, size_t len)
 	int err;
 
 	/* The kernel's own, but a peer would have to take the blame. */
-	for (at = 0; at < len; at += n) {
+	for (at = 0; at < len && !k->ended; at += n) {
 		rec = (const struct im_rec *)(k->buf + at);
 		if (len - at < sizeof(*rec) ||
 		    rec->magic != cpu_to_le32(IM_REC_MAGIC))
@@ -156,9 +158,12 @@ static int kml_put_records(struct kml *k, size_t len)
 				return err;
 		}
 		k->a.records++;
+		k->ended = le64_to_cpu(rec->recno) >= k->end;
 	}
-	kml_put_some(k, from, len);
-	return 1;
+	kml_put_some(k, from, at);
+	if (k->ended)
+		im_frame_put(&k->a.out, IM_FR_END, NULL, 0, 0);
+	return !k->ended;
 }
 
 /* Waits for records: 1 there are some, 0 there were none for ms. */
@@ -217,6 +222,8 @@ static int kml_more(struct answer *a)
 			snprintf(a->err, sizeof(a->err), "cannot read the log");
 			return err;
 		}
+		if (k->end != UINT64_MAX)
+			return -EAGAIN;	/* all of a part is durable */
 		/* At the start too, so that a client knows if it is in step. */
 		err = k->begun ? kml_wait(k, IM_WIRE_ALIVE_S * 1000) : 0;
 		if (err < 0)
@@ -240,20 +247,11 @@ static void kml_free(struct answer *a)
 	free(k);
 }
 
-struct answer *kml_answer(struct fset *f, u64 from, u32 riders, int *err)
+static struct answer *kml_new(struct fset *f, u64 from, u64 end, int *err)
 {
-	struct im_ioc_info info;
 	struct kml *k;
-	int fd;
+	int fd = kml_open(f, from);
 
-	*err = kml_info(f, &info);
-	if (*err)
-		return NULL;
-	if (!from || from < info.first || from > info.last + 1) {
-		*err = -ESTALE;
-		return NULL;
-	}
-	fd = kml_open(f, from);
 	if (fd < 0) {
 		*err = fd;
 		return NULL;
@@ -266,8 +264,60 @@ struct answer *kml_answer(struct fset *f, u64 from, u32 riders, int *err)
 	}
 	memset(k, 0, offsetof(struct kml, buf));
 	k->fd = fd;
-	k->riders = riders;
+	k->end = end;
 	k->a.more = kml_more;
 	k->a.free = kml_free;
 	return &k->a;
+}
+
+struct answer *kml_answer(struct fset *f, u64 from, u32 riders, int *err)
+{
+	struct im_ioc_info info;
+	struct answer *a;
+
+	*err = kml_info(f, &info);
+	if (*err)
+		return NULL;
+	if (!from || from < info.first || from > info.last + 1) {
+		*err = -ESTALE;
+		return NULL;
+	}
+	a = kml_new(f, from, UINT64_MAX, err);
+	if (a)
+		((struct kml *)a)->riders = riders;
+	return a;
+}
+
+/*
+ * Any epoch from `to` on will do: two logs that have it are the same up to
+ * there.
+ */
+static int kml_epoch_from(struct fset *f, u64 to, u64 last, u64 epoch)
+{
+	struct im_ioc_epoch e = { .recno = to };
+
+	while (e.recno && e.recno <= last) {
+		if (ioctl(f->fd, IM_IOC_EPOCH, &e) < 0)
+			return -errno;
+		if (e.epoch && e.epoch == epoch)
+			return 0;
+		e.recno = e.next;
+	}
+	return -ESTALE;
+}
+
+struct answer *kml_part_answer(struct fset *f, u64 from, u64 to, u64 epoch,
+			       int *err)
+{
+	struct im_ioc_info info;
+
+	*err = kml_info(f, &info);
+	if (*err)
+		return NULL;
+	if (!from || from < info.first || to < from || to > info.durable ||
+	    to - from >= IM_WIRE_PART)
+		*err = -ESTALE;
+	else
+		*err = kml_epoch_from(f, to, info.last, epoch);
+	return *err ? NULL : kml_new(f, from, to, err);
 }

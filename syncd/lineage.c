@@ -22,21 +22,30 @@ static unsigned int lineage_count(const struct client *c)
 	return n > TREE_EPOCHS ? TREE_EPOCHS : n;
 }
 
+u64 lineage_epoch(const struct client *c, u64 recno)
+{
+	unsigned int i = lineage_count(c);
+
+	while (i && lineage_first(c, i - 1) > recno)
+		i--;
+	return i ? le64_to_cpu(c->tree.st.epochs[i - 1].epoch) : 0;
+}
+
 int lineage_args(const struct client *c, u64 seen, char *buf, size_t size)
 {
-	unsigned int n = lineage_count(c), i = n;
-	u64 epoch;
+	u64 epoch = lineage_epoch(c, seen);
 
 	buf[0] = '\0';
-	while (i && lineage_first(c, i - 1) > seen)
-		i--;
-	if (n && !i)
+	if (lineage_count(c) && lineage_first(c, 0) > seen)
 		return -ESTALE;
-	epoch = i ? le64_to_cpu(c->tree.st.epochs[i - 1].epoch) : 0;
 	if (epoch)
-		snprintf(buf, size, "&seen=%" PRIu64 "&epoch=%" PRIu64, seen,
-			 epoch);
+		lineage_text(seen, epoch, buf, size);
 	return 0;
+}
+
+void lineage_text(u64 seen, u64 epoch, char *buf, size_t size)
+{
+	snprintf(buf, size, "&seen=%" PRIu64 "&epoch=%" PRIu64, seen, epoch);
 }
 
 int lineage_frame(const u8 *p, size_t len, struct im_wire_epoch *e)

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include "common/want.h"
 #include "digest.h"
 #include "peers.h"
 #include "shelf.h"
@@ -27,7 +28,7 @@ struct verb {
 	u64 body_max;			/* 0: none */
 	bool fid;			/* is needed */
 	bool block;
-	bool from;
+	bool from, to;
 	void (*run)(struct request *r);
 };
 
@@ -159,6 +160,8 @@ static void request_params(struct request *r)
 	}
 	if (r->verb->from && !param_u64(param(r, "from"), &r->from))
 		request_fail(r, 400, "from must be a record number");
+	if (r->verb->to && !param_u64(param(r, "to"), &r->to))
+		request_fail(r, 400, "to must be a record number");
 	text = param(r, "fid");
 	r->has_fid = text;
 	if (text ? !param_fid(text, &r->fid) : r->verb->fid)
@@ -166,11 +169,13 @@ static void request_params(struct request *r)
 	text = param(r, "epoch");
 	r->has_epoch = text;
 	if (text && (!param_u64(text, &r->epoch) ||
-		     !param_u64(param(r, "seen"), &r->seen)))
+		     (!r->verb->to && !param_u64(param(r, "seen"), &r->seen))))
 		request_fail(r, 400, "seen must be a record number, epoch a number");
 	text = param(r, "recno");
 	if (text && !param_u64(text, &r->hint.recno))
 		request_fail(r, 400, "recno must be a record number");
+	if (r->verb->fid && r->has_epoch && r->seen != r->hint.recno)
+		request_fail(r, 400, "seen must be recno");
 	text = param(r, "dir");
 	if (text && (!param_fid(text, &r->hint.dir) ||
 		     !param_name(param(r, "name"), r->hint.name)))
@@ -208,17 +213,6 @@ static void run_info(struct request *r)
 		r->status = 200;
 }
 
-/* The same when all that is logged by now is durable. */
-static void run_now(struct request *r)
-{
-	int err = kml_settle(r->f, &r->conn->stop);
-
-	if (err)
-		request_errno(r, err, "cannot settle the log");
-	else
-		run_info(r);
-}
-
 /* Is this log the one that the client's records came from? */
 static bool run_lineage_ok(struct request *r)
 {
@@ -230,6 +224,30 @@ static bool run_lineage_ok(struct request *r)
 	else if (err)
 		request_errno(r, err, "cannot ask the log");
 	return !err;
+}
+
+/* One answer for all who ask `asked` because of record `seen`. */
+static void run_shared(struct request *r, u64 seen, const char *asked)
+{
+	r->shared = true;
+	r->about.incarnation = cpu_to_le64(r->f->info.incarnation);
+	r->about.seen = cpu_to_le64(seen);
+	r->about.epoch = cpu_to_le64(r->epoch);
+	r->about.asked = cpu_to_le64(im_want_hash(asked));
+}
+
+/* The same when all that is logged by now is durable. */
+static void run_now(struct request *r)
+{
+	int err;
+
+	if (!run_lineage_ok(r))
+		return;
+	err = kml_settle(r->f, &r->conn->stop);
+	if (err)
+		request_errno(r, err, "cannot settle the log");
+	else
+		run_info(r);
 }
 
 static void run_kml(struct request *r)
@@ -254,6 +272,28 @@ static void run_kml(struct request *r)
 			     (unsigned long long)r->from, r->f->name);
 	else
 		request_errno(r, err, "cannot open the log");
+}
+
+static void run_part(struct request *r)
+{
+	struct answer *a;
+	char asked[48];
+	int err;
+
+	a = kml_part_answer(r->f, r->from, r->to, r->epoch, &err);
+	if (!a && err == -ESTALE) {
+		request_fail(r, 410, "no such part of the log of '%s'",
+			     r->f->name);
+		return;
+	}
+	if (!a) {
+		request_errno(r, err, "cannot open the log");
+		return;
+	}
+	snprintf(asked, sizeof(asked), "%llu-%llu", (unsigned long long)r->from,
+		 (unsigned long long)r->to);
+	run_shared(r, r->to, asked);
+	run_answer(r, a);
 }
 
 static void run_snapshot(struct request *r)
@@ -281,6 +321,44 @@ static void run_data(struct request *r)
 {
 	if (run_items_ok(r))
 		run_answer(r, data_answer(&r->body));
+}
+
+/* The highest record of the items. */
+static u64 run_newest(const struct im_buf *items)
+{
+	struct im_wire_get get;
+	const char *name;
+	u64 newest = 0;
+	ssize_t n;
+	size_t at;
+
+	for (at = 0; at < items->len; at += n) {
+		n = im_get_get(items->p + at, items->len - at, &get, &name);
+		if (n < 0)
+			break;
+		if (le64_to_cpu(get.recno) > newest)
+			newest = le64_to_cpu(get.recno);
+	}
+	return newest;
+}
+
+static void run_piece(struct request *r)
+{
+	const char *want = param(r, "want");
+
+	if (!want || im_want_items(want, &r->body)) {
+		request_fail(r, 400, "want must be 1 to %d items in their shortest form",
+			     IM_WIRE_GETS);
+		return;
+	}
+	if (!r->has_epoch || r->seen != run_newest(&r->body)) {
+		request_fail(r, 400, "seen must be the newest record of want, with its epoch");
+		return;
+	}
+	if (!run_lineage_ok(r))
+		return;
+	run_shared(r, r->seen, want);
+	run_answer(r, data_answer(&r->body));
 }
 
 static void run_digest(struct request *r)
@@ -330,9 +408,17 @@ static void run_shelf(struct request *r, u32 type, const u64 *sig,
 
 static void run_sums(struct request *r)
 {
-	if (run_lineage_ok(r))
-		run_shelf(r, IM_FR_SUMS, NULL,
-			  sums_answer(&r->fid, &r->hint, r->block));
+	char asked[80];
+
+	if (!run_lineage_ok(r))
+		return;
+	if (r->has_epoch) {
+		snprintf(asked, sizeof(asked), "%s.%llu.%u", param(r, "fid"),
+			 (unsigned long long)r->seen, r->block);
+		run_shared(r, r->seen, asked);
+	}
+	run_shelf(r, IM_FR_SUMS, NULL,
+		  sums_answer(&r->fid, &r->hint, r->block));
 }
 
 static void run_sig(struct request *r)
@@ -380,18 +466,27 @@ static void run_redeem(struct request *r)
 }
 
 static const struct verb verbs[] = {
-	{ "redeem", "POST", sizeof(struct im_wire_redeem), false, false, false,
-	  run_redeem },
-	{ "info", "GET", 0, false, false, false, run_info },
-	{ "now", "GET", 0, false, false, false, run_now },
-	{ "kml", "GET", 0, false, false, true, run_kml },
-	{ "snapshot", "GET", 0, false, false, false, run_snapshot },
-	{ "stat", "POST", IM_WIRE_BODY_MAX, false, false, false, run_stat },
-	{ "data", "POST", IM_WIRE_BODY_MAX, false, false, false, run_data },
-	{ "digest", "POST", IM_WIRE_BODY_MAX, false, false, false, run_digest },
-	{ "delta", "POST", IM_WIRE_SIG_MAX, true, false, false, run_delta },
-	{ "sums", "GET", 0, true, true, false, run_sums },
-	{ "sig", "GET", 0, true, true, false, run_sig },
+	{ .name = "redeem", .method = "POST", .run = run_redeem,
+	  .body_max = sizeof(struct im_wire_redeem) },
+	{ .name = "info", .method = "GET", .run = run_info },
+	{ .name = "now", .method = "GET", .run = run_now },
+	{ .name = "kml", .method = "GET", .run = run_kml, .from = true },
+	{ .name = "part", .method = "GET", .run = run_part, .from = true,
+	  .to = true },
+	{ .name = "snapshot", .method = "GET", .run = run_snapshot },
+	{ .name = "stat", .method = "POST", .run = run_stat,
+	  .body_max = IM_WIRE_BODY_MAX },
+	{ .name = "data", .method = "POST", .run = run_data,
+	  .body_max = IM_WIRE_BODY_MAX },
+	{ .name = "piece", .method = "GET", .run = run_piece },
+	{ .name = "digest", .method = "POST", .run = run_digest,
+	  .body_max = IM_WIRE_BODY_MAX },
+	{ .name = "delta", .method = "POST", .run = run_delta, .fid = true,
+	  .body_max = IM_WIRE_SIG_MAX },
+	{ .name = "sums", .method = "GET", .run = run_sums, .fid = true,
+	  .block = true },
+	{ .name = "sig", .method = "GET", .run = run_sig, .fid = true,
+	  .block = true },
 };
 
 /* Head */

@@ -22,10 +22,12 @@ struct request {
 	struct im_fid fid;
 	bool has_fid;
 	struct hint hint;
-	u64 from;
+	u64 from, to;
 	bool has_epoch;
 	u64 seen, epoch;		/* of the client's newest record */
 	u32 block;
+	bool shared;			/* the answer is one for all ... */
+	struct im_wire_about about;	/* ... who ask this */
 	u64 length;			/* of the body, as announced */
 	u64 reserved;			/* of what all bodies may take */
 	struct im_buf body;
@@ -39,7 +41,8 @@ struct request {
 	json_t *json;			/* body of /ctl/ */
 	struct answer *answer;		/* frames */
 	size_t sent;			/* of answer->out */
-	bool last;			/* answer->out is the last of it */
+	bool begun;			/* answer->out is not the first of it */
+	bool last;			/* ... is the last of it */
 };
 
 /*

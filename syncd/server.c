@@ -34,6 +34,7 @@
 #define SLICE_MAX	(64U << 10)	/* answer bytes at once */
 #define SLICE_MIN	1024
 #define HEAD_OUT	180		/* bytes of an answer's head, about */
+#define HEAD_SHARED	110		/* more of it; see response_caching() */
 #define HEAD_IN		40		/* of a request's, besides its fields */
 #define LEVEL_LIMITED	3		/* zstd when bytes are dear ... */
 #define LEVEL_FREE	1		/* ... and when they are not */
@@ -130,6 +131,9 @@ static void answer_error(struct request *r, int err)
 	im_frame_put(&a->out, IM_FR_ERROR, &e, sizeof(e.err) + strlen(e.text),
 		     0);
 	r->last = true;
+	/* no cache may keep it: then the connection ends without an end */
+	if (r->shared)
+		im_buf_reset(&a->out);
 	/* a connection that ended is no error of ours */
 	if (err != -EPIPE && err != -ESHUTDOWN && err != -EINTR)
 		logmsg(LOG_WARNING, "%s: answer to '%s' ends early: %s",
@@ -145,6 +149,12 @@ static void answer_fill(struct request *r)
 	im_buf_reset(&a->out);
 	r->sent = 0;
 	a->settle = false;
+	if (r->shared && !r->begun) {
+		r->begun = true;
+		im_frame_put(&a->out, IM_FR_ABOUT, &r->about, sizeof(r->about),
+			     0);
+		return;
+	}
 	err = atomic_load(a->stop) ? -ESHUTDOWN : a->more(a);
 	if (!err)
 		r->last = true;
@@ -229,6 +239,33 @@ static struct MHD_Response *response_of(struct request *r)
 					       MHD_RESPMEM_MUST_COPY);
 }
 
+/*
+ * What is one for all may be cached for ever; by caches in front of a local
+ * port for all whom they let in, never by those of others. The bytes of the
+ * same answer may differ when it is made again, so each has an ETag of its own.
+ */
+static void response_caching(const struct request *r, struct MHD_Response *resp)
+{
+	static atomic_ullong number;
+	struct timespec t;
+	char etag[64];
+
+	if (!r->shared || r->status != 200) {
+		MHD_add_response_header(resp, MHD_HTTP_HEADER_CACHE_CONTROL,
+					"no-store");
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &t);
+	snprintf(etag, sizeof(etag), "\"%llx-%lx-%llx\"",
+		 (unsigned long long)t.tv_sec, t.tv_nsec,
+		 atomic_fetch_add(&number, 1));
+	MHD_add_response_header(resp, MHD_HTTP_HEADER_ETAG, etag);
+	MHD_add_response_header(resp, MHD_HTTP_HEADER_CACHE_CONTROL,
+				r->conn->tls ?
+				"private, max-age=31536000, immutable" :
+				"public, max-age=31536000, immutable");
+}
+
 static enum MHD_Result respond(struct request *r)
 {
 	struct MHD_Response *resp;
@@ -244,7 +281,8 @@ static enum MHD_Result respond(struct request *r)
 	MHD_get_connection_values(r->mhd, MHD_HEADER_KIND, header_bytes, &in);
 	MHD_get_connection_values(r->mhd, MHD_GET_ARGUMENT_KIND, header_bytes,
 				  &in);
-	if (server_pay(r, in, HEAD_OUT + (r->answer ? 0 : sizeof(r->info))))
+	if (server_pay(r, in, HEAD_OUT + (r->shared ? HEAD_SHARED : 0) +
+		       (r->answer ? 0 : sizeof(r->info))))
 		return MHD_NO;
 	resp = response_of(r);
 	if (!resp)
@@ -253,8 +291,7 @@ static enum MHD_Result respond(struct request *r)
 				r->json ? "application/json" :
 				r->status == 200 ? "application/octet-stream" :
 						   "text/plain");
-	MHD_add_response_header(resp, MHD_HTTP_HEADER_CACHE_CONTROL,
-				"no-store");
+	response_caching(r, resp);
 	/* who may not stay does not stay */
 	if (r->conn->over || (r->conn->tls && !r->conn->trusted))
 		MHD_add_response_header(resp, MHD_HTTP_HEADER_CONNECTION,

@@ -44,7 +44,7 @@ struct taker {
 	struct answer *maker;
 	struct shelf_key key;
 	u64 need;			/* as_of, at least */
-	struct shelf_item *item;	/* NULL: not looked for yet, or alone */
+	struct shelf_item *item;	/* NULL: not looked for, or alone */
 	bool making;			/* the item is ours to make */
 	bool alone;			/* the maker answers, nothing is kept */
 	size_t at;			/* of the item's bytes */

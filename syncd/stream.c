@@ -12,9 +12,13 @@ struct stream {
 	struct client *c;
 	pthread_t thread;
 	struct http *h;
-	u64 from;
+	u64 from;			/* the next record that is asked for */
+	u64 parts;			/* to be asked for up to here; 0: none */
+	u64 part_end;			/* of the last that was asked for */
+	u64 epoch;			/* of the records that come now */
 	char args[LINEAGE_ARGS];
 	struct riders *riders;
+	u32 along;			/* bytes of these at a time; 0: none */
 	atomic_bool quit;
 	pthread_mutex_t lock;		/* all below */
 	pthread_cond_t cond;
@@ -45,6 +49,7 @@ static int stream_epochs(struct stream *s, const u8 *p, size_t len)
 
 	if (err)
 		return err;
+	s->epoch = le64_to_cpu(e.epoch);
 	pthread_mutex_lock(&s->lock);
 	im_buf_put(&s->epochs, &e, sizeof(e));
 	err = s->epochs.len > STREAM_EPOCHS ? -EPROTO : s->epochs.err;
@@ -95,24 +100,84 @@ static int stream_frame(void *arg, unsigned int type, const u8 *p, size_t len)
 	return -EPROTO;
 }
 
-/* A quarter of a second of the link: records do not wait longer for them. */
+/*
+ * A quarter of a second of the link: records do not wait longer for them. What
+ * a cache can give to all need not come along for each.
+ */
 static u32 stream_riders(const struct client *c)
 {
 	u64 rate = __atomic_load_n(&c->f->bucket.rate, __ATOMIC_RELAXED);
 
+	if (http_cached(c->http))
+		return 0;
 	return rate && rate / 4 < IM_WIRE_RIDERS ? rate / 4 : IM_WIRE_RIDERS;
+}
+
+/* Records from s->from to `to`. */
+static int stream_part(struct stream *s, u64 to, u64 epoch)
+{
+	char what[160], asked[48];
+	const struct http_shared sh = {
+		.inc = s->c->inc, .seen = to, .epoch = epoch, .asked = asked,
+	};
+	int err;
+
+	snprintf(asked, sizeof(asked), "%" PRIu64 "-%" PRIu64, s->from, to);
+	snprintf(what, sizeof(what), "part?inc=%" PRIu64 "&from=%" PRIu64
+		 "&to=%" PRIu64 "&epoch=%" PRIu64, s->c->inc, s->from, to,
+		 epoch);
+	s->epoch = 0;
+	s->part_end = to;
+	err = http_shared(s->h, what, &sh, stream_frame, s);
+	if (err)
+		return err;
+	/* what the long answer must continue */
+	s->from = to + 1;
+	s->args[0] = '\0';
+	if (s->epoch)
+		lineage_text(to, s->epoch, s->args, sizeof(s->args));
+	return 0;
+}
+
+/*
+ * The parts of the log that lie whole between here and the server's end of it.
+ * Their URLs name an epoch of the end, which stands for all of the history; but
+ * that ours is a part of that one must be asked first, and of nobody but him.
+ */
+static int stream_parts(struct stream *s)
+{
+	struct im_wire_info srv;
+	u64 to;
+	int err;
+
+	if (s->parts < s->from || s->parts - s->from < IM_WIRE_PART)
+		return 0;
+	err = http_now(s->h, s->c->inc, s->args, &srv);
+	while (!err && srv.epoch) {
+		to = (s->from / IM_WIRE_PART + 1) * IM_WIRE_PART - 1;
+		if (to > le64_to_cpu(srv.durable))
+			break;
+		err = stream_part(s, to, le64_to_cpu(srv.epoch));
+		/* it has left the log, or so: the long answer will tell */
+		if (err == -ESTALE)
+			return 0;
+	}
+	return err;
 }
 
 static void *stream_main(void *arg)
 {
 	struct stream *s = arg;
 	char what[128 + LINEAGE_ARGS];
-	int err;
+	int err = stream_parts(s);
 
+	if (err)
+		goto out;
 	snprintf(what, sizeof(what),
 		 "kml?inc=%" PRIu64 "&from=%" PRIu64 "%s&riders=%u", s->c->inc,
-		 s->from, s->args, stream_riders(s->c));
+		 s->from, s->args, s->along);
 	err = http_frames(s->h, what, NULL, 0, stream_frame, s);
+out:
 	pthread_mutex_lock(&s->lock);
 	s->err = err ? err : -ENOLINK;
 	s->ended = true;
@@ -131,7 +196,11 @@ int stream_start(struct stream **out, struct client *c, u64 from,
 		return -ENOMEM;
 	s->c = c;
 	s->from = from;
+	if (!c->no_parts)
+		s->parts = le64_to_cpu(c->srv.durable);
+	c->no_parts = false;
 	snprintf(s->args, sizeof(s->args), "%s", args);
+	s->along = stream_riders(c);
 	s->riders = riders_new();
 	if (!s->riders)
 		goto err_free;
@@ -157,10 +226,9 @@ err_free:
 	return err;
 }
 
-void stream_stop(struct stream *s)
+void stream_stop(struct stream *s, u64 next)
 {
-	if (!s)
-		return;
+	s->c->no_parts = s->part_end >= next;
 	pthread_mutex_lock(&s->lock);
 	atomic_store(&s->quit, true);
 	pthread_cond_broadcast(&s->cond);

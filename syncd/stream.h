@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The server's log as it comes: a thread that keeps the long answer open and a
- * bounded queue of records between it and the client's thread.
+ * bounded queue of records between it and the client's thread. What is long
+ * past comes in parts, which are the same for all clients (caches keep them).
  */
 #ifndef _SYNCD_STREAM_H
 #define _SYNCD_STREAM_H
@@ -13,7 +14,11 @@ struct stream;
 /* args: of lineage.c. */
 int stream_start(struct stream **s, struct client *c, u64 from,
 		 const char *args);
-void stream_stop(struct stream *s);
+/*
+ * next: the first record that was not applied. If that one was to come in a
+ * part, the next stream does without: the part may be what was wrong.
+ */
+void stream_stop(struct stream *s, u64 next);
 
 /*
  * Whole records, checked by nobody yet: waits up to ms for some, then takes all

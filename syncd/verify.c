@@ -681,7 +681,7 @@ static int root_pass(struct verify *v)
 	struct fset_stat *s = &v->f->stat;
 	struct im_wire_info now;
 	bool here = false;
-	int err = http_now(v->h, le64_to_cpu(v->srv.incarnation), &now);
+	int err = http_now(v->h, le64_to_cpu(v->srv.incarnation), "", &now);
 
 	while (!err && !here) {
 		pthread_mutex_lock(&s->lock);

@@ -50,7 +50,7 @@ static int point_ask(struct fset *f, unsigned int ms, struct im_wire_info *info,
 	http_limit(h, ms && ms < POINT_MS ? ms : POINT_MS);
 	err = http_info(h, info);
 	if (!err)
-		err = http_now(h, le64_to_cpu(info->incarnation), info);
+		err = http_now(h, le64_to_cpu(info->incarnation), "", info);
 	if (err)
 		problem(p, 503, "unreachable",
 			"cannot ask the server of \"%s\" for its newest record: %s",

@@ -22,6 +22,17 @@ int http_frames(struct http *h, const char *what, const void *body, size_t len,
 	return -ENOSYS;
 }
 
+int http_shared(struct http *h, const char *what, const struct http_shared *s,
+		http_frame_fn fn, void *arg)
+{
+	return -ENOSYS;
+}
+
+u64 http_epoch(const struct http *h)
+{
+	return 0;
+}
+
 static int on_frame(void *arg, unsigned int type, const u8 *p, size_t len)
 {
 	struct feed *f = arg;

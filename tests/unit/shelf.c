@@ -165,8 +165,7 @@ static void test_slow(void)
 	fakelog.last = fakelog.durable = 23;
 	count();
 	asker_start(&slow, url("sums", "big", "&block=256"),
-		     &(struct ask){ .rate = 400000, .header =
-				    "X-InterMezzo-Rate: 400000 000000000000000a" });
+		     &(struct ask){ .rate = 400000 });
 	usleep(20000);
 	asker_start(&fast, url("sums", "big", "&block=256"),
 		     &(struct ask){ 0 });
