@@ -51,8 +51,9 @@ static int make(struct tree *t, const struct im_rec *rec,
 {
 	struct node *n = tree_node(t, fid);
 	bool nameless = n && n->nameless;
+	bool link = le16_to_cpu(rec->op) == IM_OP_LINK;
 
-	if (n && (!nameless || le16_to_cpu(rec->op) != IM_OP_LINK))
+	if (n && (!nameless || !link))
 		return bad(rec, "the new object %llu.%u exists already",
 			   (unsigned long long)fid->ino, fid->gen);
 	if (!n)
@@ -72,7 +73,8 @@ static int make(struct tree *t, const struct im_rec *rec,
 		n->data_known = !nameless;
 		set_mtime(n, rec);
 	}
-	if (node_xattr(dir, ACL_DEFAULT) || dir->vague_default)
+	/* one that had no name has inherited elsewhere, or been given an ACL */
+	if (link || node_xattr(dir, ACL_DEFAULT) || dir->vague_default)
 		n->vague_access = n->vague_default = true;
 	return 0;
 }
