@@ -2,7 +2,8 @@
 /*
  * Making the server's file out of one that is here and little else: equal
  * blocks at equal offsets first (XXH3-128, cheap), then, if too little was
- * equal, what has moved (librsync). What comes out is checked.
+ * equal, or can be since the size is another, what has moved (librsync). What
+ * comes out is checked.
  */
 #ifndef _SYNCD_DELTA_H
 #define _SYNCD_DELTA_H

@@ -168,6 +168,30 @@ next:
 	ok(!bad, "%u patches come out right, and are small", count);
 }
 
+/* What an editor does to a large file costs both ways together. */
+static void price(void)
+{
+	static u8 old[6 << 20], new[sizeof(old) + 20];
+	struct im_buf sig = { 0 }, delta = { 0 };
+	int basis;
+
+	rnd_seed(4);
+	fill(old, sizeof(old));
+	memcpy(new, old, 3 << 20);
+	fill(new + (3 << 20), 20);
+	memcpy(new + (3 << 20) + 20, old + (3 << 20), 3 << 20);
+	basis = temporary(old, sizeof(old));
+	if (delta_signature(basis, sizeof(old), &sig))
+		exit(1);
+	make_delta(&sig, new, sizeof(new), &delta);
+	ok(sig.len + delta.len < 24000,
+	   "20 bytes put into 6 MiB cost %zu bytes up, %zu down", sig.len,
+	   delta.len);
+	close(basis);
+	im_buf_free(&sig);
+	im_buf_free(&delta);
+}
+
 static void hostile(void)
 {
 	static u8 old[50000];
@@ -238,6 +262,7 @@ int main(void)
 {
 	rs_trace_set_level(RS_LOG_EMERG);	/* it says why on stderr */
 	round_trips();
+	price();
 	hostile();
 	copies();
 	return tap_done();
