@@ -75,7 +75,7 @@ help:
 	@echo '             the distribution'"'"'s source, VM tests on it; TESTS="..."'
 	@echo 'fuzz         parsers on random input; FUZZ_SECONDS=60 each'
 	@echo 'demo         two machines, a tree replicated; ARGS=--shell'
-	@echo 'bench        the figures of doc/performance.md'
+	@echo 'bench        the figures of doc/performance.md; ARGS=peers for one part'
 	@echo 'install      tools, manuals, unit, module by DKMS; PREFIX DESTDIR'
 
 # ---- programs ----
@@ -236,7 +236,9 @@ demo:
 	$(MAKE) -j$$(nproc) all
 	tests/demo/run $(ARGS)
 
-bench: all
+bench:
+	$(MAKE) deps PACKAGES='tests/packages.txt tests/bench/packages'
+	$(MAKE) all
 	tests/bench/run $(ARGS)
 
 # ---- installation ----

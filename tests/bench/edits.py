@@ -5,9 +5,20 @@ import os
 import random
 import sys
 
-path, n = sys.argv[1], int(sys.argv[2])
-random.seed(1)
-fd = os.open(path, os.O_WRONLY)
-pages = random.sample(range(os.fstat(fd).st_size // 4096), n)
-print(sum(os.pwrite(fd, os.urandom(4096), page * 4096) for page in pages))
-os.close(fd)
+PAGE = 4096
+
+
+def edit(path, n):
+    """{offset: new bytes}"""
+    done = {}
+    fd = os.open(path, os.O_WRONLY)
+    for page in random.sample(range(os.fstat(fd).st_size // PAGE), n):
+        done[page * PAGE] = os.urandom(PAGE)
+        os.pwrite(fd, done[page * PAGE], page * PAGE)
+    os.close(fd)
+    return done
+
+
+if __name__ == "__main__":
+    random.seed(1)
+    print(len(edit(sys.argv[1], int(sys.argv[2]))) * PAGE)

@@ -9,13 +9,6 @@ import select
 import sys
 import time
 
-server, replica, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
-libc = ctypes.CDLL(None, use_errno=True)
-watch = libc.inotify_init1(os.O_CLOEXEC)
-# IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE
-if libc.inotify_add_watch(watch, os.fsencode(replica), 0x2 | 0x8 | 0x80 | 0x100) < 0:
-    sys.exit("cannot watch %s: %s" % (replica, os.strerror(ctypes.get_errno())))
-
 
 def whole(path, content):
     try:
@@ -25,18 +18,31 @@ def whole(path, content):
         return False
 
 
-lags = []
-for i in range(n):
-    name, content = "lag%d" % i, b"%d\n" % i * 500
-    with open(os.path.join(server, name), "wb") as f:
-        f.write(content)
-    begin = time.monotonic()
-    while not whole(os.path.join(replica, name), content):
-        if not select.select([watch], [], [], 60)[0]:
-            sys.exit("%s is not there after 60 s" % name)
-        os.read(watch, 65536)
-    lags.append(time.monotonic() - begin)
-    time.sleep(0.3)
-lags.sort()
-print("close to visible, p50 of %d files\t%.3f\ts" % (n, lags[n // 2]))
-print("close to visible, p99 of %d files\t%.3f\ts" % (n, lags[min(n - 1, n * 99 // 100)]))
+def lags(server, replica, n):
+    """seconds, sorted"""
+    libc = ctypes.CDLL(None, use_errno=True)
+    watch = libc.inotify_init1(os.O_CLOEXEC)
+    # IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE
+    if libc.inotify_add_watch(watch, os.fsencode(replica), 0x2 | 0x8 | 0x80 | 0x100) < 0:
+        sys.exit("cannot watch %s: %s" % (replica, os.strerror(ctypes.get_errno())))
+    found = []
+    for i in range(n):
+        name, content = "lag%d" % i, b"%d\n" % i * 500
+        with open(os.path.join(server, name), "wb") as f:
+            f.write(content)
+        begin = time.monotonic()
+        while not whole(os.path.join(replica, name), content):
+            if not select.select([watch], [], [], 60)[0]:
+                sys.exit("%s is not there after 60 s" % name)
+            os.read(watch, 65536)
+        found.append(time.monotonic() - begin)
+        time.sleep(0.3)
+    os.close(watch)
+    return sorted(found)
+
+
+if __name__ == "__main__":
+    n = int(sys.argv[3])
+    v = lags(sys.argv[1], sys.argv[2], n)
+    print("close to visible, p50 of %d files\t%.3f\ts" % (n, v[n // 2]))
+    print("close to visible, p99 of %d files\t%.3f\ts" % (n, v[min(n - 1, n * 99 // 100)]))
