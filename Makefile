@@ -221,6 +221,7 @@ check-long: all
 	prove --timer -v $(long_tests)
 	VARIANTS=all tests/vm/130-variants
 	STRESS_CYCLES=200 STRESS_OPS=400 tests/vm/109-stress
+	CACHE_CLIENTS=20 tests/vm/178-cache
 	RANDOM_SEEDS="$$(seq -s ' ' 20)" tests/vm/300-random
 	CRASH_POINTS=3000 tests/vm/200-crash
 	$(MAKE) fuzz
