@@ -124,6 +124,34 @@ void im_frame_put(struct im_buf *b, unsigned int type, const void *payload,
 	memcpy(b->p + at, &h, sizeof(h));
 }
 
+bool im_frames_pack(struct im_buf *b, size_t from, int level)
+{
+	struct im_buf all = { 0 };
+	struct im_frame h;
+	size_t at, n, was = b->len;
+	bool packed = false;
+
+	for (at = from; at < was; at += n) {
+		memcpy(&h, b->p + at, sizeof(h));
+		if (h.flags)
+			break;
+		n = sizeof(h) + le32_to_cpu(h.len);
+		im_buf_put(&all, b->p + at, n);
+		im_buf_pad(&all, n);
+	}
+	if (at == was && !all.err && all.len >= IM_PACK_MIN &&
+	    all.len <= IM_WIRE_FRAME_MAX) {
+		im_frame_put(b, IM_FR_PACK, all.p, all.len, level);
+		n = b->len - was;
+		packed = !b->err && n <= was - from - (was - from) / 16;
+		if (packed)
+			memmove(b->p + from, b->p + was, n);
+		b->len = packed ? from + n : was;
+	}
+	im_buf_free(&all);
+	return packed;
+}
+
 static int im_frame_check(const struct im_frame *h)
 {
 	u32 len = le32_to_cpu(h->len);
@@ -166,20 +194,47 @@ static int im_frame_unpack(struct im_frames *f, const u8 *p, size_t len)
 	return 0;
 }
 
+/* The frames in a PACK. */
+static int im_pack_deliver(struct im_frames *f, const u8 *p, size_t len)
+{
+	struct im_frame h;
+	size_t whole, n;
+	int err = len ? 0 : -EPROTO;
+
+	for (; !err && len; p += whole, len -= whole) {
+		if (len < sizeof(h))
+			return -EPROTO;
+		memcpy(&h, p, sizeof(h));
+		if (im_frame_check(&h) || h.flags || h.type == IM_FR_PACK)
+			return -EPROTO;
+		n = sizeof(h) + le32_to_cpu(h.len);
+		whole = n + im_pad(n);
+		if (whole > len || !im_all_zero(p + n, whole - n))
+			return -EPROTO;
+		err = f->fn(f->arg, h.type, p + sizeof(h), n - sizeof(h));
+	}
+	return err;
+}
+
 /* p: a whole frame, header first, aligned to 8. */
 static int im_frame_deliver(struct im_frames *f, const u8 *p)
 {
 	struct im_frame h;
+	size_t len;
 	int err;
 
 	memcpy(&h, p, sizeof(h));
 	p += sizeof(h);
-	if (!(h.flags & IM_FRAME_ZSTD))
-		return f->fn(f->arg, h.type, p, le32_to_cpu(h.len));
-	err = im_frame_unpack(f, p, le32_to_cpu(h.len));
-	if (err)
-		return err;
-	return f->fn(f->arg, h.type, f->raw.p, f->raw.len);
+	len = le32_to_cpu(h.len);
+	if (h.flags & IM_FRAME_ZSTD) {
+		err = im_frame_unpack(f, p, len);
+		if (err)
+			return err;
+		p = f->raw.p;
+		len = f->raw.len;
+	}
+	return h.type == IM_FR_PACK ? im_pack_deliver(f, p, len) :
+				      f->fn(f->arg, h.type, p, len);
 }
 
 /*

@@ -29,12 +29,18 @@ void im_buf_free(struct im_buf *b);
  */
 void im_frame_put(struct im_buf *b, unsigned int type, const void *payload,
 		  size_t len, int level);
+/*
+ * The frames in b from `from` on become one PACK, if none of them is packed,
+ * they fit, and it saves a sixteenth; false: they stay as they are.
+ */
+bool im_frames_pack(struct im_buf *b, size_t from, int level);
 
 /*
  * Push decoder: fed with bytes as they come, in pieces of any size, calls fn
  * for each whole frame with its raw payload, which is aligned to 8 and valid
  * until fn returns. fn's error stops and is returned, then and from then on.
- * -EPROTO: bad frame header; -EBADMSG: bad zstd data. Bounded memory.
+ * -EPROTO: bad frame header; -EBADMSG: bad zstd data. Bounded memory. The
+ * frames of a PACK are given one by one.
  */
 struct im_frames {
 	int (*fn)(void *arg, unsigned int type, const u8 *payload, size_t len);

@@ -185,6 +185,8 @@ enum im_frame_type {
 	IM_FR_CONTENT,		/* one or more im_wire_content, in the last DIR */
 	IM_FR_RIDERS,		/* im_wire_get items, each with a recno to come */
 	IM_FR_ABOUT,		/* struct im_wire_about */
+	IM_FR_PACK,		/* frames, each with zeros behind it up to a
+				 * multiple of 8; none has flags or is a PACK */
 	__IM_FR_LAST,
 	IM_FR_MAX = __IM_FR_LAST - 1,
 };

@@ -19,6 +19,8 @@
 #define HOLE_TRY	(64U << 10)	/* smaller files: no question for holes */
 #define PACK_MIN	256		/* bytes; smaller data is not packed */
 #define PACK_REST	32		/* frames unpacked after one did not pay */
+#define PACK_FILE	(16U << 10)	/* larger ranges are packed by themselves */
+#define PACK_MANY	(256U << 10)	/* bytes of small files packed together */
 #define OUT_MAX		(1U << 20)	/* small files that settle together */
 
 int export_info(struct fset *f, struct im_wire_info *w)
@@ -174,6 +176,9 @@ struct items {
 	struct hint hint;
 	/* data: the current file */
 	int fd;				/* -1: none */
+	bool small;			/* its range: packed with others */
+	size_t packed;			/* a.out up to here is as it goes out */
+	unsigned int rest;		/* packs that are not tried */
 	bool seek;			/* it may have holes */
 	u64 pos;
 	u64 end;
@@ -394,15 +399,63 @@ static int data_step(struct items *s)
 		return 0;
 	}
 	memcpy(s->buf, &off, sizeof(off));
-	answer_data(&s->a, IM_FR_DATA, s->buf, sizeof(off) + n);
+	if (s->small)
+		im_frame_put(&s->a.out, IM_FR_DATA, s->buf, sizeof(off) + n, 0);
+	else
+		answer_data(&s->a, IM_FR_DATA, s->buf, sizeof(off) + n);
 	XXH3_64bits_update(s->hash, s->buf + sizeof(off), n);
 	s->pos += n;
 	return 0;
 }
 
-static int data_more(struct answer *a)
+/*
+ * Small ranges have much in common, their heads above all: what has come
+ * together, `least` bytes of it, goes out as one pack. After one that did not
+ * pay some are not tried.
+ */
+static void data_pack(struct items *s, size_t least)
 {
-	struct items *s = (struct items *)a;
+	struct im_buf *out = &s->a.out;
+
+	if (out->len - s->packed < least)
+		return;
+	if (s->rest)
+		s->rest--;
+	else if (s->a.level && !im_frames_pack(out, s->packed, s->a.level) &&
+		 out->len - s->packed >= PACK_MANY)
+		s->rest = PACK_REST;
+	s->packed = out->len;
+}
+
+/* Between two ranges: what is large is no part of a pack. */
+static void data_size(struct items *s)
+{
+	bool small = s->end - s->pos <= PACK_FILE;
+
+	if (s->small)
+		data_pack(s, small ? PACK_MANY : PACK_MIN);
+	else
+		s->packed = s->a.out.len;
+	s->small = small;
+}
+
+/* Begins a file, or ends the answer: 1, 0. */
+static int data_next(struct items *s)
+{
+	int r = data_open(s);
+
+	if (r < 0)
+		return r;
+	if (!r)
+		im_frame_put(&s->a.out, IM_FR_END, NULL, 0, 0);
+	else if (s->fd >= 0)
+		data_size(s);
+	return r;
+}
+
+static int data_fill(struct items *s)
+{
+	struct answer *a = &s->a;
 	size_t fill = ANSWER_FILL;
 	struct stat st;
 	int r;
@@ -411,9 +464,7 @@ static int data_more(struct answer *a)
 		if (atomic_load(a->stop))
 			return -ESHUTDOWN;
 		if (s->fd < 0) {
-			r = data_open(s);
-			if (!r)
-				im_frame_put(&a->out, IM_FR_END, NULL, 0, 0);
+			r = data_next(s);
 			if (r <= 0)
 				return r;
 			continue;
@@ -435,6 +486,7 @@ static int data_more(struct answer *a)
 			if (fstat(s->fd, &st))
 				return -errno;
 			data_range(s, &st);
+			data_size(s);
 			continue;
 		}
 		answer_fileend(a, s->fd, XXH3_64bits_digest(s->hash));
@@ -444,6 +496,18 @@ static int data_more(struct answer *a)
 		fill = OUT_MAX;
 	}
 	return 1;
+}
+
+static int data_more(struct answer *a)
+{
+	struct items *s = (struct items *)a;
+	int r;
+
+	s->packed = 0;		/* out is empty */
+	r = data_fill(s);
+	if (r >= 0 && s->small)
+		data_pack(s, PACK_MIN);
+	return r;
 }
 
 static void items_free(struct answer *a)
@@ -471,6 +535,7 @@ static struct items *items_new(struct im_buf *body)
 	if (!s->hash || !s->fids)
 		goto err_free;
 	s->fd = -1;
+	s->small = true;
 	s->body = *body;
 	while (items_next(s))
 		s->fids[n++] = s->get.fid;

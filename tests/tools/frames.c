@@ -30,7 +30,7 @@ static const char *const names[IM_FR_MAX + 1] = {
 	[IM_FR_SUMS] = "SUMS", [IM_FR_SIG] = "SIG", [IM_FR_END] = "END",
 	[IM_FR_ERROR] = "ERROR", [IM_FR_EPOCH] = "EPOCH",
 	[IM_FR_DIGEST] = "DIGEST", [IM_FR_CONTENT] = "CONTENT",
-	[IM_FR_RIDERS] = "RIDERS", [IM_FR_ABOUT] = "ABOUT",
+	[IM_FR_RIDERS] = "RIDERS", [IM_FR_PACK] = "PACK", [IM_FR_ABOUT] = "ABOUT",
 };
 
 static XXH3_state_t *hash;

@@ -269,6 +269,7 @@ static void test_data(void)
 	static u8 got[8 << 20], want[8 << 20];
 	unsigned int i = 0, n, good = 0, holes = 0;
 	struct im_wire_file w;
+	struct reply r;
 	struct frames *f;
 	char name[32];
 	int fd;
@@ -308,6 +309,16 @@ static void test_data(void)
 			!memcmp(got, name, 14) && le32_to_cpu(w.index) == n;
 	}
 	is(good, 1000, "1000 small files arrive in one answer");
+	for (n = 0; n < 1000; n++) {
+		snprintf(name, sizeof(name), "many/file-%04d", n);
+		item(name, NULL, NULL, 0, UINT64_MAX);
+	}
+	ask(&r, "/im/1/t/data?inc=9", &(struct ask){ .body = body.p,
+						     .len = body.len });
+	im_buf_reset(&body);
+	ok(r.body.len && r.body.len < 1000 * 40,
+	   "packed together: %zu bytes for each", r.body.len / 1000);
+	im_buf_free(&r.body);
 
 	item("fifo", NULL, NULL, 0, UINT64_MAX);
 	ok(last_is(post("/im/1/t/data?inc=9"), IM_FR_ERROR),

@@ -65,7 +65,7 @@ static void make_stream(struct im_buf *b, struct seen *want, bool small)
 	memset(want, 0, sizeof(*want));
 	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		for (int packs = 0; packs < 2; packs++) {
-			unsigned int type = 1 + i % IM_FR_MAX;
+			unsigned int type = 1 + i % IM_FR_RIDERS;
 
 			if (small && sizes[i] > 1000)
 				continue;
@@ -174,10 +174,85 @@ static int feed_raw(u32 len, u8 type, u8 flags, u16 zero, const void *p,
 	return err;
 }
 
+/* A PACK with that inside. */
+static int feed_pack(u32 len, u8 type, u8 flags, const char *text, size_t n)
+{
+	struct im_frame h = {
+		.len = cpu_to_le32(len), .type = type, .flags = flags,
+	};
+	struct im_buf b = { 0 };
+	int err;
+
+	im_buf_put(&b, &h, sizeof(h));
+	im_buf_put(&b, text, n);
+	err = feed_raw(b.len, IM_FR_PACK, 0, 0, b.p, b.len);
+	im_buf_free(&b);
+	return err;
+}
+
+static void test_pack(void)
+{
+	struct seen want, got = { .stop_at = 0 };
+	struct im_frames f = { .fn = on_frame, .arg = &got };
+	struct im_buf b = { 0 };
+	char text[101];
+	size_t head, raw;
+	bool packed;
+	int i;
+
+	memset(&want, 0, sizeof(want));
+	im_frame_put(&b, IM_FR_ALIVE, "12345678", 8, 0);
+	on_frame(&want, IM_FR_ALIVE, (const u8 *)"12345678", 8);
+	head = b.len;
+	for (i = 0; i < 100; i++) {
+		snprintf(text, sizeof(text), "%0*d", i + 1, i);
+		im_frame_put(&b, IM_FR_DATA, text, i + 1, 0);
+		on_frame(&want, IM_FR_DATA, (const u8 *)text, i + 1);
+	}
+	raw = b.len;
+	packed = im_frames_pack(&b, head, 3);
+	ok(packed && b.len < raw / 2,
+	   "a hundred frames in one: %zu bytes, not %zu", b.len, raw);
+	im_frame_put(&b, IM_FR_END, "", 0, 0);
+	on_frame(&want, IM_FR_END, (const u8 *)"", 0);
+	is(feed(&f, b.p, b.len, 13), 0, "come");
+	ok(got.frames == want.frames && got.all.len == want.all.len &&
+	   !memcmp(got.all.p, want.all.p, got.all.len) && !got.misaligned,
+	   "as they were");
+	im_frames_free(&f);
+	raw = b.len;
+	ok(!im_frames_pack(&b, head, 3) && b.len == raw,
+	   "what is packed is not packed again");
+	im_buf_reset(&b);
+	for (i = 0; i < 20; i++) {
+		fill((u8 *)text, 100, false);
+		im_frame_put(&b, IM_FR_DATA, text, 100, 0);
+	}
+	raw = b.len;
+	ok(!im_frames_pack(&b, 0, 3) && b.len == raw,
+	   "nor what does not get smaller");
+	im_buf_free(&b);
+	im_buf_free(&want.all);
+	im_buf_free(&got.all);
+
+	is(feed_pack(3, IM_FR_DATA, 0, "abc\0\0\0\0", 8), 0, "a pack of one");
+	is(feed_pack(3, IM_FR_DATA, 0, "abc", 3), -EPROTO, "not padded");
+	is(feed_pack(3, IM_FR_DATA, 0, "abc\0\0\0\0x", 8), -EPROTO,
+	   "padded with something");
+	is(feed_pack(9, IM_FR_DATA, 0, "abc\0\0\0\0", 8), -EPROTO, "too long");
+	is(feed_pack(0, IM_FR_PACK, 0, "", 0), -EPROTO, "a pack in it");
+	is(feed_pack(8, IM_FR_DATA, IM_FRAME_ZSTD, "abcdefgh", 8), -EPROTO,
+	   "zstd in it");
+	is(feed_pack(0, 0, 0, "", 0), -EPROTO, "no type in it");
+	is(feed_raw(0, IM_FR_PACK, 0, 0, "", 0), -EPROTO, "an empty one");
+	is(feed_raw(4, IM_FR_PACK, 0, 0, "abcd", 4), -EPROTO, "half a head");
+}
+
 static void test_bad_header(void)
 {
 	is(feed_raw(0, IM_FR_END, 0, 0, "", 0), 0, "an empty frame");
-	is(feed_raw(4, IM_FR_MAX, 0, 0, "abcd", 4), 0, "the last type");
+	is(feed_raw(4, IM_FR_RIDERS, 0, 0, "abcd", 4), 0,
+	   "the last type with any content");
 	is(feed_raw(4, 0, 0, 0, "abcd", 4), -EPROTO, "type 0");
 	is(feed_raw(4, IM_FR_MAX + 1, 0, 0, "abcd", 4), -EPROTO,
 	   "unknown type");
@@ -691,6 +766,7 @@ int main(void)
 {
 	test_pieces();
 	test_cut_stream();
+	test_pack();
 	test_bad_header();
 	test_bad_zstd();
 	test_put();

@@ -161,6 +161,16 @@ static void frames(void)
 	im_buf_put(&b, &step, 1);
 	im_frame_put(&b, IM_FR_DATA, plain, sizeof(plain), 19);
 	save("frames", b.p, b.len, "zeros");
+	im_buf_reset(&b);
+	im_buf_put(&b, &step, 1);
+	for (int i = 0; i < 20; i++)
+		im_frame_put(&b, IM_FR_DATA, "some text", 9, 0);
+	im_frames_pack(&b, 1, 3);
+	save("frames", b.p, b.len, "pack");
+	im_buf_reset(&b);
+	im_buf_put(&b, &step, 1);
+	im_frame_put(&b, IM_FR_PACK, "\3\0\0\0\12\0\0\0abc\0\0\0\0", 16, 0);
+	save("frames", b.p, b.len, "plain-pack");
 	im_buf_free(&b);
 	im_buf_free(&obj);
 }
