@@ -110,8 +110,12 @@ def programs(where):
         pass
     res.append(fails(errno.ETXTBSY, os.open, path, os.O_WRONLY))
     res.append(fails(errno.ETXTBSY, os.truncate, path, 0))
-    with open(f"/proc/{p.pid}/maps") as f:
-        res.append(sum(path in line for line in f) > 1)
+    # exec() has not mapped all of it yet
+    mapped = 0
+    while mapped < 2 and p.poll() is None:
+        with open(f"/proc/{p.pid}/maps") as f:
+            mapped = sum(path in line for line in f)
+    res.append(mapped > 1)
     res.append(os.readlink(f"/proc/{p.pid}/exe") == path)
     p.kill()
     p.wait()
