@@ -30,17 +30,14 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "batch.h"
 #include "shape.h"
-#include "stream.h"
 #include "verify.h"
 
-#define CLIENT_BATCH	16384		/* records folded together */
 #define CLIENT_BACKOFF_MIN	200	/* ms */
 #define CLIENT_BACKOFF_MAX	30000
 #define CLIENT_MARK_MS	2000		/* how often last_rcvd is made to move */
 #define CLIENT_IDLE_MS	500
-#define CLIENT_LOOK_MS	150		/* for the rename of a large new file */
-#define CLIENT_LOOK_SIZE	(256U << 10)
 
 /* f->client of all, for who is not its own thread. */
 static pthread_mutex_t client_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -168,135 +165,6 @@ static int client_snapshot(struct client *c, u64 kept)
 
 /* Following */
 
-struct client_batch {
-	u8 *bytes;
-	size_t len;
-	struct fold_item *v;
-	size_t n, room;
-};
-
-static void client_batch_clear(struct client_batch *b)
-{
-	size_t i;
-
-	for (i = 0; i < b->n; i++) {
-		fold_item_free(&b->v[i]);
-		fetch_load_free(b->v[i].load);
-	}
-	b->n = 0;
-}
-
-static void client_batch_free(struct client_batch *b)
-{
-	client_batch_clear(b);
-	free(b->v);
-	free(b->bytes);
-	memset(b, 0, sizeof(*b));
-}
-
-static int client_batch_add(struct client_batch *b, const struct im_rec *r,
-			    const struct im_body *body, bool redo)
-{
-	if (b->n == b->room) {
-		size_t room = b->room ? b->room * 2 : 64, i;
-		struct fold_item *v = malloc(room * sizeof(*v));
-
-		if (!v)
-			return -ENOMEM;
-		/* Not realloc: a set of ranges may point into itself. */
-		for (i = 0; i < b->n; i++) {
-			v[i] = b->v[i];
-			im_ranges_move(&v[i].ranges, &b->v[i].ranges);
-		}
-		free(b->v);
-		b->v = v;
-		b->room = room;
-	}
-	fold_item_set(&b->v[b->n++], r, body, redo);
-	return 0;
-}
-
-/*
- * *next: the recno that must come; moved on. *at: where b->bytes is parsed to.
- * end: the first recno of another epoch.
- */
-static int client_batch_parse(struct client *c, struct client_batch *b,
-			      size_t *at, u64 *next, u64 rcvd, u64 end)
-{
-	int err = 0;
-
-	while (!err && *at < b->len && b->n < CLIENT_BATCH && *next < end) {
-		const struct im_rec *r = (const void *)(b->bytes + *at);
-		struct im_body body;
-		size_t need;
-
-		err = im_rec_check(r, b->len - *at, &need, &body);
-		if (!err && le64_to_cpu(r->recno) != *next)
-			err = -EBADMSG;
-		if (!err && r->state == IM_RS_INTENT)
-			err = -EPROTO;
-		if (err) {
-			snprintf(c->why, sizeof(c->why),
-				 "record %llu of the server's log is damaged or out of order: %s",
-				 (unsigned long long)*next, strerror(-err));
-			return http_is_remote(err) ? err : -EPROTO;
-		}
-		err = client_batch_add(b, r, &body, *next <= rcvd);
-		*at += le32_to_cpu(r->len);
-		++*next;
-	}
-	return err;
-}
-
-/*
- * Could the last records be the first half of a save-by-rename? A guess about
- * bytes that nobody has checked yet; stream_take() has seen to the lengths.
- */
-static bool client_look_ahead(const u8 *p, size_t len)
-{
-	bool large = false;
-
-	while (len >= IM_REC_HDR) {
-		const struct im_rec *r = (const void *)p;
-		size_t n = le32_to_cpu(r->len);
-		unsigned int op = le16_to_cpu(r->op);
-
-		if (n < IM_REC_HDR || n > len)
-			return false;
-		if (im_op_is_data(op))
-			large = le64_to_cpu(r->size) >= CLIENT_LOOK_SIZE &&
-				!le64_to_cpu(r->trunc);
-		else if (op == IM_OP_RENAME)
-			large = false;
-		p += n;
-		len -= n;
-	}
-	return large;
-}
-
-/* What there is now, and what belongs to it and comes at once. */
-static int client_gather(struct stream *s, struct client_batch *b)
-{
-	u8 *more, *p;
-	size_t len;
-	int err;
-
-	err = stream_take(s, &b->bytes, &b->len, CLIENT_IDLE_MS);
-	if (err || !b->len || !client_look_ahead(b->bytes, b->len))
-		return err;
-	/* An error comes again when this is done. */
-	if (stream_take(s, &more, &len, CLIENT_LOOK_MS) || !len)
-		return 0;
-	p = realloc(b->bytes, b->len + len);
-	if (p) {
-		memcpy(p + b->len, more, len);
-		b->bytes = p;
-		b->len += len;
-	}
-	free(more);
-	return p ? 0 : -ENOMEM;
-}
-
 static void client_progress(struct client *c, const struct fold_item *it,
 			    u64 next)
 {
@@ -329,7 +197,7 @@ static int client_window_end(struct client *c, u64 recno)
 }
 
 /* Data that came along with the log need not be asked for. */
-static void client_batch_load(struct stream *s, struct client_batch *b)
+static void client_load(struct stream *s, struct batch *b)
 {
 	size_t i;
 
@@ -342,15 +210,15 @@ static void client_batch_load(struct stream *s, struct client_batch *b)
 	}
 }
 
-static int client_batch_apply(struct client *c, struct stream *s,
-			      struct client_batch *b, u64 next)
+static int client_apply(struct client *c, struct stream *s, struct batch *b,
+			u64 next)
 {
 	size_t i;
 	int err;
 
 	err = fold_run(b->v, b->n, c->tree.self, client_window(c));
 	if (!err)
-		client_batch_load(s, b);
+		client_load(s, b);
 	for (i = 0; !err && i < b->n; i++) {
 		if (client_stopped(c))
 			return -ECANCELED;
@@ -459,8 +327,8 @@ static int client_epochs(struct client *c, struct stream *s, u64 next, u64 *end)
 }
 
 /* All that was gathered, in batches. */
-static int client_bytes(struct client *c, struct stream *s,
-			struct client_batch *b, u64 *next, u64 rcvd)
+static int client_bytes(struct client *c, struct stream *s, struct batch *b,
+			u64 *next, u64 rcvd)
 {
 	size_t at = 0;
 	u64 end;
@@ -470,14 +338,14 @@ static int client_bytes(struct client *c, struct stream *s,
 		err = client_epochs(c, s, *next, &end);
 		http_history(c->http, lineage_epoch(c, *next));
 		if (!err)
-			err = client_batch_parse(c, b, &at, next, rcvd, end);
+			err = batch_parse(c, b, &at, next, rcvd, end);
 		if (!err && *next - 1 > c->seen) {
 			c->seen = *next - 1;
 			client_ahead(c);
 		}
 		if (!err)
-			err = client_batch_apply(c, s, b, *next);
-		client_batch_clear(b);
+			err = client_apply(c, s, b, *next);
+		batch_clear(b);
 	}
 	return err;
 }
@@ -519,11 +387,11 @@ static int client_follow(struct client *c, const struct client_place *place)
 	if (err)
 		return err;
 	while (!err) {
-		struct client_batch b = { 0 };
+		struct batch b = { 0 };
 
 		if (client_stopped(c))
 			break;
-		err = client_gather(s, &b);
+		err = batch_gather(s, &b, CLIENT_IDLE_MS);
 		if (err && err != -ECANCELED)
 			snprintf(c->why, sizeof(c->why), "%.500s",
 				 stream_error(s));
@@ -544,7 +412,7 @@ static int client_follow(struct client *c, const struct client_place *place)
 			err = client_idle(c);
 		if (!err)
 			err = client_jobs(c);
-		client_batch_free(&b);
+		batch_free(&b);
 	}
 	/* Stopped between two batches: the next start has nothing to redo. */
 	if (!err && owed && next > place->recno)
